@@ -1,0 +1,62 @@
+# `make help` lists the targets. Two environments: .venv/service holds the service alone, .venv/dev everything.
+.DEFAULT_GOAL := help
+PYTHON  ?= python3
+SERVICE := .venv/service
+DEV     := .venv/dev
+CONFIG  ?= training/configs/mlp_vae.toml
+RUN     ?= runs/$(basename $(notdir $(CONFIG)))
+BUNDLE  ?= models/digits-mlp-vae/1
+PIP     := -m pip --disable-pip-version-check install --quiet
+
+.PHONY: help serve test check fmt data train evaluate report export lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+
+serve: $(SERVICE)/.done ## serve the committed models on http://127.0.0.1:8000
+	@$(SERVICE)/bin/python -m service
+
+test: $(DEV)/.done ## run all tests, with coverage
+	@$(DEV)/bin/python -m pytest -n 2 --cov --cov-report=term
+
+check: $(DEV)/.done ## lint, format and types, without changing a file
+	@$(DEV)/bin/ruff check .
+	@$(DEV)/bin/ruff format --check .
+	@$(DEV)/bin/mypy
+
+fmt: $(DEV)/.done ## format the code and mend what the linter can
+	@$(DEV)/bin/ruff format .
+	@$(DEV)/bin/ruff check --fix .
+
+data: $(DEV)/.done ## fetch MNIST into ./data, or verify $$MNIST_DIR
+	@$(DEV)/bin/python -m training data
+
+train: $(DEV)/.done ## learn CONFIG (training/configs/mlp_vae.toml) into RUN
+	@$(DEV)/bin/python -m training fit $(CONFIG) --run $(RUN)
+
+evaluate: $(DEV)/.done ## measure RUN on the test set
+	@$(DEV)/bin/python -m training evaluate $(RUN)
+
+export: $(DEV)/.done ## write RUN as a bundle below models/
+	@$(DEV)/bin/python -m training export $(RUN)
+
+report: $(DEV)/.done ## measure BUNDLE through its ONNX graphs and print its figures
+	@$(DEV)/bin/python -m training report $(BUNDLE)
+
+lock: $(DEV)/.done ## renew every pinned version in requirements/
+	@requirements/lock $(DEV)/bin/python
+
+clean: ## remove both environments and every cache
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+
+$(SERVICE)/.done: requirements/service.txt
+	@echo "Setting up the service's environment in $(SERVICE) …"
+	@$(PYTHON) -m venv --clear $(SERVICE)
+	@$(SERVICE)/bin/python $(PIP) --require-hashes --only-binary :all: -r $<
+	@touch $@
+
+$(DEV)/.done: requirements/dev.txt
+	@echo "Setting up the development environment in $(DEV) …"
+	@$(PYTHON) -m venv --clear $(DEV)
+	@$(DEV)/bin/python $(PIP) -r $<
+	@touch $@

@@ -1,0 +1,1 @@
+"""Trained bundles, and the manifest that describes one: the boundary between training and service."""
