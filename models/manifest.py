@@ -35,6 +35,10 @@ class TensorSpec(Record):
     dtype: Literal["float32", "int64"]
     shape: tuple[Literal["n"] | Annotated[int, Field(gt=0)], ...]
 
+    def of(self, rows: int) -> tuple[int, ...]:
+        """The shape at a batch of so many rows."""
+        return tuple(rows if size == "n" else size for size in self.shape)
+
 
 class GraphSpec(Record):
     """The tensors of one graph, in the graph's own order."""
@@ -61,8 +65,8 @@ class Metric(Record):
 class Manifest(Record):
     """All that a reader may rely on before it opens a graph.
 
-    `data_sha256` is taken over the four uncompressed IDX files in the order train images, train labels, test images,
-    test labels; `config_sha256` over the run's effective configuration as canonical JSON.
+    `data_sha256` is taken over the four uncompressed IDX files, train images and labels, then test images and labels;
+    `config_sha256` over the run's effective configuration as canonical JSON.
     """
 
     schema_version: Literal[1]

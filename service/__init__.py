@@ -1,0 +1,1 @@
+"""Serves trained bundles over HTTP: encode, decode, reconstruct and sample handwritten digits."""

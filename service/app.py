@@ -1,0 +1,100 @@
+"""The composition: settings → engine → routes → middleware. The only reader of Settings."""
+
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+
+from models.manifest import GraphName
+from service import bundle, settings
+from service.engine import Engine, EngineLimits, Model
+from service.images import ImageLimits
+from service.metrics import Metrics
+from service.middleware import RequestContext
+from service.routes import autoencoder, errors, health, models
+from service.schemas import Limits
+from service.settings import Settings
+
+_logger = logging.getLogger("service")
+
+DESCRIPTION = """
+Autoencoders of handwritten digits. Post an image and get its **latent distribution** (`/encode`) or its
+**reconstruction**; post latents and get **images** (`/decode`); or ask for **new digits** (`/sample`).
+
+Bodies are read by `Content-Type`, answers are given by `Accept`. All requests are pure: the same request with the
+same seed gives the same answer, so a proxy may retry it.
+"""
+
+
+def create_app(settings: Settings, engine: Engine | None = None, metrics: Metrics | None = None) -> FastAPI:
+    """The ASGI application. engine: made from settings if not given. Raises StartError."""
+    metrics = metrics or Metrics()
+    engine = engine or load_engine(settings, metrics)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        engine.close()
+
+    app = FastAPI(
+        title="Digit VAE service",
+        version="0.1.0",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    limits = Limits(
+        max_body_bytes=settings.max_body_bytes,
+        max_request_rows=settings.max_request_rows,
+        max_sample_count=settings.max_sample_count,
+    )
+    boundaries = autoencoder.Boundaries(
+        limits,
+        ImageLimits(
+            max_bytes=settings.max_body_bytes,
+            max_pixels=settings.max_image_pixels,
+            max_side=settings.max_image_side,
+        ),
+        settings.request_timeout_s,
+    )
+    app.include_router(autoencoder.router(engine, boundaries))
+    app.include_router(models.router(engine, limits))
+    app.include_router(health.router(engine, metrics))
+    app.state.engine = engine
+    errors.install(app)
+    app.add_middleware(RequestContext, metrics=metrics, on_bug=errors.bug)
+    return app
+
+
+def load_engine(settings: Settings, metrics: Metrics) -> Engine:
+    """Every bundle below models_dir, verified, self-checked and warmed up. Raises StartError."""
+    loaded = [_load_model(bundle.load(directory), settings, metrics) for directory in bundle.find(settings.models_dir)]
+    return Engine(loaded, settings.default_model)
+
+
+def from_environment() -> FastAPI:
+    """For a server that is given an import string: `uvicorn --factory service.app:from_environment`."""
+    return create_app(settings.load([], os.environ))
+
+
+def _load_model(verified: bundle.Bundle, settings: Settings, metrics: Metrics) -> Model:
+    name = f"{verified.manifest.name}/{verified.manifest.version}"
+
+    def observe(graph: GraphName, rows: int) -> None:
+        metrics.batch(name, graph, rows)
+
+    model = Model(
+        verified,
+        device=settings.device,
+        threads=settings.threads,
+        limits=EngineLimits(settings.max_batch_rows, settings.max_queue_rows),
+        observe=observe,
+    )
+    metrics.model(name, model.digest, model.provider)
+    for graph, batcher in model.batchers.items():
+        metrics.watch_queue(name, graph, lambda batcher=batcher: batcher.queued_rows)  # type: ignore[misc]
+    _logger.info("%s is ready on %s", name, model.provider)
+    return model

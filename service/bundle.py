@@ -1,0 +1,102 @@
+"""A directory → a verified Bundle: every file a regular one of the size and digest that the manifest states.
+
+Each file is opened once, without following links, read whole, and those very bytes are checked and used: what was
+verified is what is served. The format: `models/README.md`.
+"""
+
+import hashlib
+import io
+import os
+import stat
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ValidationError
+
+from models.manifest import GOLDEN_FILE, MANIFEST_FILE, GraphName, Manifest, graph_file
+from service.errors import BundleError
+
+_MAX_MANIFEST_BYTES = 1 << 20
+_MAX_FILE_BYTES = 256 << 20
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """graphs: ONNX bytes. golden: arrays by name. digest: SHA-256 of manifest.json, which vouches for the rest."""
+
+    manifest: Manifest
+    digest: str
+    graphs: Mapping[GraphName, bytes]
+    golden: Mapping[str, npt.NDArray[Any]]
+
+
+def find(models_dir: Path) -> list[Path]:
+    """Every bundle's directory below models_dir: <name>/<version>/ with a manifest. Raises BundleError if none."""
+    found = sorted(path.parent for path in models_dir.glob(f"*/*/{MANIFEST_FILE}"))
+    if not found:
+        raise BundleError(f"No bundle was found in {models_dir}: expected <name>/<version>/{MANIFEST_FILE}.")
+    return found
+
+
+def load(directory: Path) -> Bundle:
+    """The bundle in a directory. Raises BundleError, which says which file is wrong and how."""
+    text = _read(directory / MANIFEST_FILE, _MAX_MANIFEST_BYTES)
+    try:
+        manifest = Manifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        raise BundleError(f"{directory / MANIFEST_FILE}: {where}: {first['msg']}.") from error
+    if (manifest.name, str(manifest.version)) != (directory.parent.name, directory.name):
+        raise BundleError(f"{directory}: its manifest is that of {manifest.name}/{manifest.version}.")
+    files = {name: _verified(directory / name, manifest) for name in manifest.files if _is_served(name)}
+    return Bundle(
+        manifest=manifest,
+        digest=hashlib.sha256(text).hexdigest(),
+        graphs={graph: files[graph_file(graph)] for graph in manifest.graphs},
+        golden=_arrays(directory / GOLDEN_FILE, files[GOLDEN_FILE]),
+    )
+
+
+def _is_served(name: str) -> bool:
+    """Card and figures are for people: not read here, so not checked."""
+    return name.endswith((".onnx", ".npz"))
+
+
+def _verified(path: Path, manifest: Manifest) -> bytes:
+    record = manifest.files[path.name]
+    data = _read(path, min(record.size_bytes, _MAX_FILE_BYTES))
+    digest = hashlib.sha256(data).hexdigest()
+    if len(data) != record.size_bytes or digest != record.sha256:
+        raise BundleError(
+            f"{path}: {len(data)} bytes with SHA-256 {digest[:12]}…, "
+            f"the manifest states {record.size_bytes} and {record.sha256[:12]}…"
+        )
+    return data
+
+
+def _read(path: Path, max_bytes: int) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise BundleError(f"{path}: {error.strerror}.") from error
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise BundleError(f"{path}: not a regular file.")
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise BundleError(f"{path}: larger than {max_bytes} bytes.")
+    return data
+
+
+def _arrays(path: Path, data: bytes) -> dict[str, npt.NDArray[Any]]:
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            return dict(archive)
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise BundleError(f"{path}: not a readable npz archive.") from error

@@ -1,0 +1,254 @@
+"""What a model can do: encode, decode, reconstruct, sample. Arrays in, arrays out; no HTTP, no bytes.
+
+Each verb is composed from the bundle's four graphs, each behind its own micro-batcher. Likelihood figures are nats,
+summed over dimensions, computed in float64 from the graphs' outputs.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.manifest import GraphName, Manifest
+from service.batcher import MicroBatcher
+from service.bundle import Bundle
+from service.errors import BundleError, UnknownModel
+from service.runtime import Device, Session
+
+FloatArray = npt.NDArray[np.float32]
+Float64Array = npt.NDArray[np.float64]
+LabelArray = npt.NDArray[np.int64]
+
+# models/README.md: agreement with the golden vectors leaves room for another device.
+_GOLDEN_IMAGES = {"atol": 1e-4, "rtol": 0.0}
+_GOLDEN_OTHERS = {"atol": 1e-3, "rtol": 1e-3}
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """q(z given x), a diagonal Gaussian: mean and log_var, each float32 (n, latent_dim); log_var a VAE's only."""
+
+    mean: FloatArray
+    log_var: FloatArray | None
+
+
+@dataclass(frozen=True)
+class Scores:
+    """ELBO and its two terms at the decoded latent, nats per image, float64 (n,): elbo = log_likelihood − kl.
+
+    At a draw from the posterior each is an unbiased estimate. At the mean (no draw) both terms lie about
+    latent_dim / 2 nats above their averages, which cancels in the ELBO to second order.
+    """
+
+    elbo: Float64Array
+    log_likelihood: Float64Array
+    kl: Float64Array
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """images: float32 (n, 1, 28, 28). mse: mean squared ink per pixel, float64 (n,). scores: a VAE's only."""
+
+    images: FloatArray
+    latents: FloatArray
+    mse: Float64Array
+    scores: Scores | None
+
+
+@dataclass(frozen=True)
+class Samples:
+    """images: float32 (n, 1, 28, 28), labels: int64 (n,), latents: float32 (n, latent_dim)."""
+
+    images: FloatArray
+    labels: LabelArray
+    latents: FloatArray
+
+
+@dataclass(frozen=True)
+class EngineLimits:
+    """max_batch_rows: rows through a graph at once. max_queue_rows: rows that may wait before each graph."""
+
+    max_batch_rows: int
+    max_queue_rows: int
+
+
+class Model:
+    """One bundle, ready to answer: sessions made, golden vectors reproduced, warmed up."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        device: Device,
+        threads: int,
+        limits: EngineLimits,
+        observe: Callable[[GraphName, int], None] = lambda graph, rows: None,
+    ) -> None:
+        """observe: told graph and rows of every batch. Raises BundleError, DeviceError."""
+        self.manifest: Manifest = bundle.manifest
+        self.digest = bundle.digest
+        sessions = {
+            graph: Session(model, bundle.manifest.graphs[graph], device=device, threads=threads)
+            for graph, model in bundle.graphs.items()
+        }
+        self.provider = sessions["encoder"].provider
+        _check_golden(bundle, sessions)
+        for session in sessions.values():
+            session.warm_up(limits.max_batch_rows)
+        self.batchers: dict[GraphName, MicroBatcher] = {
+            graph: MicroBatcher(
+                session.run,
+                max_batch_rows=limits.max_batch_rows,
+                max_queue_rows=limits.max_queue_rows,
+                observe=functools.partial(observe, graph),
+            )
+            for graph, session in sessions.items()
+        }
+        self._log_class_weights = np.log(np.maximum(np.array(self.manifest.class_weights), 1e-300))  # (classes,)
+
+    @property
+    def name(self) -> str:
+        return f"{self.manifest.name}/{self.manifest.version}"
+
+    @property
+    def is_probabilistic(self) -> bool:
+        return self.manifest.kind == "vae"
+
+    async def encode(self, images: FloatArray, deadline: float) -> Posterior:
+        """Approximate posterior of each image.
+
+        images: float32 (n, 1, 28, 28), 0 is paper and 1 is ink.
+        Raises QueueFull, DeadlineExceeded, InferenceFailed.
+        Kingma & Welling 2013, eq. 9.
+        """
+        wanted = ("mean", "log_var") if self.is_probabilistic else ("mean",)
+        outputs = await self.batchers["encoder"].submit({"image": images}, wanted, deadline)
+        return Posterior(outputs["mean"], outputs.get("log_var"))
+
+    async def decode(self, latents: FloatArray, deadline: float) -> FloatArray:
+        """Mean image of each latent, float32 (n, 1, 28, 28) in [0, 1].
+
+        latents: float32 (n, latent_dim), finite. Raises QueueFull, DeadlineExceeded, InferenceFailed.
+        """
+        outputs = await self.batchers["decoder"].submit({"latent": latents}, ("image",), deadline)
+        images: FloatArray = outputs["image"]
+        return images
+
+    async def reconstruct(self, images: FloatArray, deadline: float, noise: FloatArray | None = None) -> Reconstruction:
+        """Encodes and decodes each image, at the posterior's mean or, given noise (n, latent_dim), at a draw.
+
+        A grey image is scored by its expected log-likelihood under binarisation, which is linear in the pixels and so
+        exact. Raises QueueFull, DeadlineExceeded, InferenceFailed.
+        """
+        posterior = await self.encode(images, deadline)
+        latents = posterior.mean
+        if noise is not None and posterior.log_var is not None:
+            std = np.exp(posterior.log_var / np.float32(2))
+            latents = (latents + std * noise).astype(np.float32)  # (n, d)
+        wanted = ("image", "logit") if self.is_probabilistic else ("image",)
+        outputs = await self.batchers["decoder"].submit({"latent": latents}, wanted, deadline)
+        scores = None
+        if posterior.log_var is not None:
+            log_pz = await self._log_prior(latents, deadline)
+            log_likelihood = _bernoulli_log_likelihood(images, outputs["logit"])
+            kl = _gaussian_log_density(latents, posterior.mean, posterior.log_var) - log_pz
+            scores = Scores(log_likelihood - kl, log_likelihood, kl)
+        difference = np.subtract(outputs["image"], images, dtype=np.float64)
+        return Reconstruction(outputs["image"], latents, np.square(difference).mean(axis=(1, 2, 3)), scores)
+
+    async def sample(self, noise: FloatArray, labels: LabelArray, deadline: float) -> Samples:
+        """New digits: noise, standard normal (n, latent_dim), and labels (n,) through prior and decoder.
+
+        Raises QueueFull, DeadlineExceeded, InferenceFailed.
+        """
+        prior = self.batchers["prior"]
+        latents = (await prior.submit({"noise": noise, "label": labels}, ("latent",), deadline))["latent"]
+        return Samples(await self.decode(latents, deadline), labels, latents)
+
+    def draw_labels(self, uniforms: Float64Array) -> LabelArray:
+        """Labels by the manifest's class weights, from uniforms in (0, 1): (n,) int64."""
+        edges = np.cumsum(self.manifest.class_weights)[:-1]
+        return np.searchsorted(edges, uniforms, side="right").astype(np.int64)
+
+    def close(self) -> None:
+        for batcher in self.batchers.values():
+            batcher.close()
+
+    async def _log_prior(self, latents: FloatArray, deadline: float) -> Float64Array:
+        """log p(z) = log Σ p(y) p(z given y), nats (n,)."""
+        outputs = await self.batchers["density"].submit({"latent": latents}, ("log_pz_y",), deadline)
+        joint = outputs["log_pz_y"].astype(np.float64) + self._log_class_weights  # (n, classes)
+        most = joint.max(axis=1)
+        total: Float64Array = most + np.log(np.exp(joint - most[:, np.newaxis]).sum(axis=1))
+        return total
+
+
+class Engine:
+    """The models by name; of several versions of a name the highest is current."""
+
+    def __init__(self, models: Sequence[Model], default: str) -> None:
+        """default: "name" or "name/version". Raises BundleError if it is not among models."""
+        self.models = tuple(sorted(models, key=lambda model: (model.manifest.name, -model.manifest.version)))
+        self._by_name: dict[str, Model] = {}
+        for model in self.models:
+            self._by_name.setdefault(model.manifest.name, model)
+            self._by_name[model.name] = model
+        if default not in self._by_name:
+            raise BundleError(f"The default model {default} is not among {', '.join(m.name for m in self.models)}.")
+        self.default = self._by_name[default]
+        self.is_closed = False
+
+    def model(self, name: str | None) -> Model:
+        """The model of "name" or "name/version", the default one for None. Raises UnknownModel."""
+        if name is None:
+            return self.default
+        if name not in self._by_name:
+            raise UnknownModel(f"There is no such model; there are {', '.join(m.name for m in self.models)}.")
+        return self._by_name[name]
+
+    def close(self) -> None:
+        self.is_closed = True
+        for model in self.models:
+            model.close()
+
+
+def _bernoulli_log_likelihood(images: FloatArray, logits: FloatArray) -> Float64Array:
+    """Σ x·logit − log(1 + exp(logit)) over pixels: (n,)."""
+    logits64 = logits.astype(np.float64)
+    total: Float64Array = (images * logits64 - np.logaddexp(0.0, logits64)).sum(axis=(1, 2, 3))
+    return total
+
+
+def _gaussian_log_density(values: FloatArray, mean: FloatArray, log_var: FloatArray) -> Float64Array:
+    """log N(values; mean, exp(log_var)), summed over dimensions: (n,)."""
+    deviation = np.subtract(values, mean, dtype=np.float64)
+    terms = math.log(2 * math.pi) + log_var + np.square(deviation) * np.exp(-log_var.astype(np.float64))
+    total: Float64Array = -0.5 * terms.sum(axis=1)
+    return total
+
+
+def _check_golden(bundle: Bundle, sessions: Mapping[GraphName, Session]) -> None:
+    """Raises BundleError unless every graph gives the golden outputs for the golden inputs."""
+    golden = bundle.golden
+    # graph, its inputs and its outputs, each as graph's name → golden's name
+    cases: tuple[tuple[GraphName, dict[str, str], dict[str, str]], ...] = (
+        ("encoder", {"image": "image"}, {"mean": "mean", "log_var": "log_var"}),
+        ("decoder", {"latent": "mean"}, {"image": "reconstruction", "logit": "logit"}),
+        ("prior", {"noise": "noise", "label": "label"}, {"latent": "latent"}),
+        ("decoder", {"latent": "latent"}, {"image": "sample"}),
+        ("density", {"latent": "mean"}, {"log_pz_y": "log_pz_y"}),
+    )
+    for graph, inputs, outputs in cases:
+        specified = {tensor.name for tensor in sessions[graph].spec.outputs}
+        names = {own: theirs for own, theirs in outputs.items() if own in specified}
+        if missing := {*inputs.values(), *names.values()} - golden.keys():
+            raise BundleError(f"The golden vectors of {bundle.manifest.name} lack {', '.join(sorted(missing))}.")
+        found = sessions[graph].run({own: golden[theirs] for own, theirs in inputs.items()}, list(names))
+        for own, theirs in names.items():
+            tolerance: dict[str, Any] = _GOLDEN_IMAGES if own == "image" else _GOLDEN_OTHERS
+            if found[own].shape != golden[theirs].shape or not np.allclose(found[own], golden[theirs], **tolerance):
+                raise BundleError(f"{bundle.manifest.name}: the {graph} does not reproduce the golden {theirs}.")

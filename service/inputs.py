@@ -1,0 +1,228 @@
+"""A request's body, by its content type → images or latents, checked: after this no input can be wrong.
+
+image/png image/jpeg       one image
+multipart/form-data        one image a file
+application/json           {"images": [...]} or {"latents": [...]}
+application/x-npy          an array; also octet-stream that begins with npy's magic bytes
+application/octet-stream   raw tensor: uint8 pixels, or float32 latents, row after row
+"""
+
+import base64
+import binascii
+import functools
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from service import arrays, images, multipart
+from service.errors import (
+    InvalidImage,
+    InvalidInput,
+    MalformedBody,
+    ServiceError,
+    TooManyRows,
+    UnsupportedMediaType,
+)
+
+IMAGE_TYPES: Final = ("image/png", "image/jpeg")
+ARRAY_TYPES: Final = ("application/x-npy", "application/npy")
+RAW_TYPE: Final = "application/octet-stream"
+JSON_TYPE: Final = "application/json"
+FORM_TYPE: Final = "multipart/form-data"
+MAX_LATENT: Final = 1000.0  # far outside any prior, far inside float32
+
+_PIXELS = 28 * 28
+_BORDER = np.ones((28, 28), bool)
+_BORDER[1:-1, 1:-1] = False
+
+FloatArray = npt.NDArray[np.float32]
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    """How pictures become pixels, and how many may come at once."""
+
+    fit: images.Fit
+    invert: images.Invert
+    limits: images.ImageLimits
+    max_rows: int
+
+
+def read_images(body: bytes, content_type: str, options: ImageOptions) -> FloatArray:
+    """float32 (n, 1, 28, 28) in [0, 1], 1 is ink; n from 1 to options.max_rows.
+
+    Raises UnsupportedMediaType, MalformedBody, InvalidInput, TooLarge; of several images it names the first bad one.
+    """
+    media_type = _media_type(content_type)
+    if media_type in IMAGE_TYPES:
+        return _decoded([body], options)
+    if media_type == FORM_TYPE:
+        return _decoded(multipart.files(body, content_type, options.max_rows), options)
+    if media_type == JSON_TYPE:
+        rows = _json_rows(body, "images", options.max_rows)
+        return _stacked(rows, functools.partial(_json_image, options=options))
+    if media_type in ARRAY_TYPES or (media_type == RAW_TYPE and body.startswith(arrays.NPY_MAGIC)):
+        return _array_images(arrays.read_npy(body), options)
+    if media_type == RAW_TYPE:
+        if len(body) % _PIXELS:
+            raise InvalidInput(
+                f"Raw images are n × {_PIXELS} bytes, one byte a pixel; the body holds {len(body)}.",
+                "wrong_size",
+            )
+        return _array_images(np.frombuffer(body, np.uint8).reshape(-1, _PIXELS), options)
+    raise _unsupported(media_type, (*IMAGE_TYPES, FORM_TYPE, JSON_TYPE, ARRAY_TYPES[0], RAW_TYPE))
+
+
+def read_latents(body: bytes, content_type: str, latent_dim: int, max_rows: int) -> FloatArray:
+    """float32 (n, latent_dim), finite and at most MAX_LATENT in size; n from 1 to max_rows.
+
+    Raises UnsupportedMediaType, MalformedBody, InvalidInput, TooManyRows.
+    """
+    media_type = _media_type(content_type)
+    values: npt.NDArray[Any]
+    if media_type == JSON_TYPE:
+        rows = _json_rows(body, "latents", max_rows)
+        values = _stacked(rows, functools.partial(_numbers, shape=(latent_dim,)))
+    elif media_type in ARRAY_TYPES or (media_type == RAW_TYPE and body.startswith(arrays.NPY_MAGIC)):
+        values = arrays.read_npy(body)
+        if values.dtype == np.uint8 or values.ndim not in (1, 2) or values.shape[-1] != latent_dim:
+            raise InvalidInput(f"Latents are float32 of shape (n, {latent_dim}).", "wrong_shape")
+        values = np.atleast_2d(values)
+    elif media_type == RAW_TYPE:
+        if len(body) % (4 * latent_dim):
+            raise InvalidInput(
+                f"Raw latents are n × {latent_dim} little-endian float32, {4 * latent_dim} bytes each; "
+                f"the body holds {len(body)}.",
+                "wrong_size",
+            )
+        values = np.frombuffer(body, "<f4").reshape(-1, latent_dim)
+    else:
+        raise _unsupported(media_type, (JSON_TYPE, ARRAY_TYPES[0], RAW_TYPE))
+    _check_rows(len(values), max_rows)
+    if not (np.abs(values) <= MAX_LATENT).all():  # false for NaN too
+        raise InvalidInput(f"Latents must be finite and within ±{MAX_LATENT:g}.", "out_of_range")
+    return np.ascontiguousarray(values, np.float32)
+
+
+def _media_type(content_type: str) -> str:
+    media_type, _, parameters = content_type.partition(";")
+    charset = parameters.partition("charset=")[2].strip(' "').lower()
+    if charset not in ("", "utf-8"):
+        raise UnsupportedMediaType("The only charset accepted is utf-8.")
+    return media_type.strip().lower()
+
+
+def _unsupported(media_type: str, accepted: tuple[str, ...]) -> UnsupportedMediaType:
+    got = "That content type" if media_type else "A body without a content type"
+    return UnsupportedMediaType(f"{got} is not accepted here; accepted are {', '.join(accepted)}.")
+
+
+def _check_rows(rows: int, max_rows: int) -> None:
+    if rows == 0:
+        raise InvalidInput("The body holds no rows; at least one is needed.", "no_rows")
+    if rows > max_rows:
+        raise TooManyRows(f"The body holds {rows} rows; at most {max_rows} are accepted at once.")
+
+
+def _decoded(files: list[bytes], options: ImageOptions) -> FloatArray:
+    _check_rows(len(files), options.max_rows)
+    return _stacked(files, functools.partial(_image, options=options))
+
+
+def _image(data: bytes, options: ImageOptions) -> FloatArray:
+    pixels = images.decode(data, fit=options.fit, invert=options.invert, limits=options.limits)
+    framed: FloatArray = pixels[np.newaxis]  # (1, 28, 28)
+    return framed
+
+
+def _json_rows(body: bytes, key: str, max_rows: int) -> list[Any]:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise MalformedBody("The body is not valid JSON in UTF-8.", "invalid_json") from error
+    if not isinstance(document, dict) or list(document) != [key] or not isinstance(document[key], list):
+        raise InvalidInput(f'The JSON body is one object with one key, "{key}", a list.', "wrong_shape")
+    rows: list[Any] = document[key]
+    _check_rows(len(rows), max_rows)
+    return rows
+
+
+def _json_image(row: Any, options: ImageOptions) -> FloatArray:
+    if isinstance(row, str):
+        encoded = row.partition(",")[2] if row.startswith("data:") else row
+        try:
+            data = base64.b64decode(encoded, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise InvalidImage("The text is not base64.", "bad_base64") from error
+        return _image(data, options)
+    nested = isinstance(row, list) and len(row) == 28
+    values = _numbers(row, (28, 28) if nested else (_PIXELS,)).reshape(1, 28, 28)
+    framed: FloatArray = _framed(_checked_pixels(values), options)[0]
+    return framed
+
+
+def _numbers(row: Any, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """A list of numbers, or of lists of them, of exactly this shape; float64, so that nothing overflows unseen."""
+    size = " × ".join(str(length) for length in shape)
+    wrong = InvalidInput(f"A list of exactly {size} numbers is needed.", "wrong_shape")
+    if not isinstance(row, list) or len(row) != shape[0]:
+        raise wrong
+    if len(shape) == 2:
+        if not all(isinstance(line, list) and len(line) == shape[1] for line in row):
+            raise wrong
+        row = list(itertools.chain.from_iterable(row))
+    if not set(map(type, row)) <= {int, float}:  # a bool is an int to isinstance
+        raise InvalidInput("Every value must be a number.", "not_a_number")
+    return np.array(row, np.float64)
+
+
+def _array_images(values: npt.NDArray[Any], options: ImageOptions) -> FloatArray:
+    if values.shape in ((28, 28), (_PIXELS,)):
+        values = values[np.newaxis]
+    if values.shape[1:] not in ((28, 28), (1, 28, 28), (_PIXELS,)):
+        raise InvalidInput("An array of images has shape (28,28), (n,28,28), (n,1,28,28) or (n,784).", "wrong_shape")
+    _check_rows(len(values), options.max_rows)
+    pixels = values.reshape(-1, 28, 28)
+    if pixels.dtype == np.uint8:
+        return _framed(pixels.astype(np.float32) / np.float32(255), options)
+    return _framed(_checked_pixels(pixels), options)
+
+
+def _checked_pixels(values: npt.NDArray[Any]) -> FloatArray:
+    if not ((values >= 0) & (values <= 1)).all():  # false for NaN too
+        raise InvalidInput("Pixels must be numbers in [0, 1]: 0 is paper and 1 is ink.", "out_of_range")
+    return values.astype(np.float32)
+
+
+def _framed(pixels: FloatArray, options: ImageOptions) -> FloatArray:
+    """The same rules for arrays as for pictures, so that one digit gives one answer in every format.
+
+    pixels: (n, 28, 28). Returns (n, 1, 28, 28).
+    """
+    dark_ink = np.full(len(pixels), options.invert == "true")
+    if options.invert == "auto":
+        dark_ink = np.median(pixels[:, _BORDER], axis=1) > 0.5
+    if dark_ink.any():
+        pixels = np.where(dark_ink[:, np.newaxis, np.newaxis], 1 - pixels, pixels)
+    if options.fit == "mnist":
+        pixels = np.stack([images.frame(image, options.fit) for image in pixels])
+    return np.ascontiguousarray(pixels[:, np.newaxis], np.float32)
+
+
+def _stacked(rows: Sequence[_T], read: Callable[[_T], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """What `read` makes of each row, as one array; an error of one row of several says which row it was."""
+    read_rows = []
+    for index, row in enumerate(rows):
+        try:
+            read_rows.append(read(row))
+        except ServiceError as error:
+            if len(rows) == 1:
+                raise
+            raise type(error)(f"Row {index}: {error.detail}", error.code) from error
+    return np.stack(read_rows)

@@ -1,0 +1,82 @@
+"""Every metric, declared once. Only home of prometheus_client."""
+
+from collections.abc import Callable
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+# OpenTelemetry's HTTP boundaries begin at 5 ms, where most answers here are long done.
+_SECONDS = (
+    0.0001,
+    0.00025,
+    0.0005,
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+)
+_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+
+class Metrics:
+    """The service's metrics, on a registry of their own. Labels are bounded: routes are templates, never paths."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "vae_http_requests", "Requests answered.", ("method", "route", "status"), registry=self.registry
+        )
+        self._duration = Histogram(
+            "vae_http_request_duration_seconds",
+            "From the request's head to the answer's last byte.",
+            ("method", "route"),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._batch_rows = Histogram(
+            "vae_batch_rows", "Rows in a batch.", ("model", "graph"), buckets=_ROWS, registry=self.registry
+        )
+        self._queue_rows = Gauge(
+            "vae_queue_rows", "Rows that wait before a graph.", ("model", "graph"), registry=self.registry
+        )
+        self._model_info = Gauge(
+            "vae_model_info",
+            "1 for each model served.",
+            ("model", "digest", "provider"),
+            registry=self.registry,
+        )
+
+    def request(self, method: str, route: str, status: int, duration_s: float) -> None:
+        self._requests.labels(method, route, str(status)).inc()
+        self._duration.labels(method, route).observe(duration_s)
+
+    def batch(self, model: str, graph: str, rows: int) -> None:
+        self._batch_rows.labels(model, graph).observe(rows)
+
+    def watch_queue(self, model: str, graph: str, queued_rows: Callable[[], int]) -> None:
+        """Reads queued_rows at every scrape."""
+        self._queue_rows.labels(model, graph).set_function(queued_rows)
+
+    def model(self, model: str, digest: str, provider: str) -> None:
+        self._model_info.labels(model, digest, provider).set(1)
+
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,173 @@
+"""An answer → the bytes of the media type that the client accepts.
+
+application/json          everything, a list a field; images as base64 PNG or as numbers
+image/png                 the image, or a grid of them
+application/x-npy         the main array alone (images, or an encoding's means), float32
+application/octet-stream  the same without a header; shape and type in X-Tensor-*
+application/x-npz         every array and the metadata
+application/zip           a PNG an image, and labels.csv
+"""
+
+import base64
+import csv
+import io
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from service import arrays, images
+from service.errors import NotAcceptable
+
+JSON: Final = "application/json"
+PNG: Final = "image/png"
+NPY: Final = "application/x-npy"
+RAW: Final = "application/octet-stream"
+NPZ: Final = "application/x-npz"
+ZIP: Final = "application/zip"
+
+IMAGE_OFFERS: Final = (JSON, PNG, NPY, RAW, NPZ, ZIP)
+LATENT_OFFERS: Final = (JSON, NPY, RAW, NPZ)
+
+AnyArray = npt.NDArray[Any]
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a route found out, before it has a form.
+
+    rows: arrays by name, row i of each belonging together; `main` names the one that npy and raw carry.
+    metadata: facts about the whole answer, such as model and seed.
+    first_index: index of row 0, for the names of files.
+    """
+
+    metadata: Mapping[str, Any]
+    rows: Mapping[str, AnyArray]
+    main: str = "images"
+    first_index: int = 0
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """How images are shown: numbers instead of PNGs in JSON; columns of a grid, None for a square one."""
+
+    pixels: bool = False
+    columns: int | None = None
+
+
+@dataclass(frozen=True)
+class Rendered:
+    body: bytes
+    media_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def negotiate(accept: str | None, offers: tuple[str, ...]) -> str:
+    """The offer that an Accept header (RFC 9110, section 12.5.1) likes best, the first offer where it has no wish.
+
+    Raises NotAcceptable, which names the offers.
+    """
+    if not accept:
+        return offers[0]
+    ranges = [_media_range(part) for part in accept.split(",")]
+    quality, _, offer = max(
+        (
+            max(
+                (r for r in ranges if _matches(r[0], offer)),
+                key=lambda r: _precision(r[0]),
+                default=("", 0.0),
+            )[1],
+            -i,
+            offer,
+        )
+        for i, offer in enumerate(offers)
+    )
+    if quality <= 0:
+        raise NotAcceptable(f"This route answers with {', '.join(offers)}.")
+    return offer
+
+
+def render(answer: Answer, media_type: str, rendering: Rendering) -> Rendered:
+    """The answer as one of its route's offers; equal answers give equal bytes."""
+    return _RENDERERS[media_type](answer, rendering)
+
+
+def _media_range(part: str) -> tuple[str, float]:
+    name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+    quality = next((value[2:] for value in parameters if value.startswith("q=")), "1")
+    try:
+        return name, float(quality)
+    except ValueError:
+        return name, 0.0
+
+
+def _matches(media_range: str, offer: str) -> bool:
+    return media_range in ("*/*", offer, offer.partition("/")[0] + "/*")
+
+
+def _precision(media_range: str) -> int:
+    return 0 if media_range == "*/*" else 1 if media_range.endswith("/*") else 2
+
+
+def _json(answer: Answer, rendering: Rendering) -> Rendered:
+    document = dict(answer.metadata)
+    for name, rows in answer.rows.items():
+        if name != "images":
+            document[name] = rows
+        elif rendering.pixels:
+            document[name] = np.ascontiguousarray(rows[:, 0])  # (n, 28, 28)
+        else:
+            document[name] = [base64.b64encode(images.encode_png(row[0])).decode() for row in rows]
+    return Rendered(orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY), JSON)
+
+
+def _png(answer: Answer, rendering: Rendering) -> Rendered:
+    return Rendered(images.encode_png(images.grid(answer.rows["images"][:, 0], rendering.columns)), PNG)
+
+
+def _npy(answer: Answer, rendering: Rendering) -> Rendered:
+    return Rendered(arrays.write_npy(answer.rows[answer.main]), NPY, _tensor_headers(answer))
+
+
+def _raw(answer: Answer, rendering: Rendering) -> Rendered:
+    return Rendered(answer.rows[answer.main].tobytes(), RAW, _tensor_headers(answer))
+
+
+def _npz(answer: Answer, rendering: Rendering) -> Rendered:
+    facts = {name: np.array(value, np.uint64 if name == "seed" else None) for name, value in answer.metadata.items()}
+    return Rendered(arrays.write_npz({**facts, **answer.rows}), NPZ)
+
+
+def _zip(answer: Answer, rendering: Rendering) -> Rendered:
+    columns = {name: rows for name, rows in answer.rows.items() if rows.ndim == 1}
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["file", *columns])
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:  # PNGs are compressed already
+        for i, image in enumerate(answer.rows["images"]):
+            name = f"{answer.first_index + i:06d}.png"
+            archive.writestr(zipfile.ZipInfo(name), images.encode_png(image[0]))
+            writer.writerow([name, *(column[i].item() for column in columns.values())])
+        archive.writestr(zipfile.ZipInfo("labels.csv"), table.getvalue())
+    return Rendered(file.getvalue(), ZIP)
+
+
+def _tensor_headers(answer: Answer) -> dict[str, str]:
+    array = answer.rows[answer.main]
+    return {"X-Tensor-Shape": ",".join(map(str, array.shape)), "X-Tensor-Dtype": array.dtype.name}
+
+
+_RENDERERS: Final[Mapping[str, Callable[[Answer, Rendering], Rendered]]] = {
+    JSON: _json,
+    PNG: _png,
+    NPY: _npy,
+    RAW: _raw,
+    NPZ: _npz,
+    ZIP: _zip,
+}

@@ -1,0 +1,92 @@
+"""What the OpenAPI document says of the four verbs: bodies, answers and errors by media type, with examples."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from service import inputs, outputs
+from service.schemas import DecodeAnswer, EncodeAnswer, Problem, ReconstructAnswer, SampleAnswer, SampleBody
+
+# A real MNIST test digit, 28×28, as base64 PNG: a body that works when tried.
+SEVEN = (
+    "iVBORw0KGgoAAAANSUhEUgAAABwAAAAcCAAAAABXZoBIAAAApklEQVR4nGNgGG4gZOf86TYqOCTv/QOCj8egYJUJiqRzkUfR4sf/"
+    "HgKV/Hr6718PpnZBJz5nZ2dr0Tf/snDaH/z3ohAuObGX/4Nxamz8904Hl5z1z392ODW2/tvNikuO8+wPK5wa6/5twynn/fuDJS45"
+    "4bv/luGSYz7977YyLkm1f/98ccnJP/hXzIhLsvXfPxNccraf8EhW/vt3WwO35HmcUYUFAADoRUgXjdCLBAAAAABJRU5ErkJggg=="
+)
+
+_BINARY = {"type": "string", "format": "binary"}
+_ERRORS: Mapping[int, str] = {
+    400: "The body is not what its content type says.",
+    404: "No such model.",
+    406: "No media type of Accept can be given.",
+    413: "The body, an image or the number of rows is too large.",
+    415: "The content type is not accepted.",
+    422: "Well-formed, but of a wrong shape or range.",
+    503: "The queue is full: try again after Retry-After seconds.",
+    504: "The request waited longer than its time allows.",
+}
+
+
+def _image_bodies() -> dict[str, Any]:
+    listed = {
+        "type": "array",
+        "items": {},
+        "description": "Base64 PNG or JPEG, or 28×28 or 784 numbers in [0, 1].",
+    }
+    return {
+        "image/png": {"schema": _BINARY},
+        "image/jpeg": {"schema": _BINARY},
+        inputs.FORM_TYPE: {"schema": {"type": "object", "properties": {"file": {"type": "array", "items": _BINARY}}}},
+        inputs.JSON_TYPE: {
+            "schema": {"type": "object", "required": ["images"], "properties": {"images": listed}},
+            "example": {"images": [SEVEN]},
+        },
+        inputs.ARRAY_TYPES[0]: {
+            "schema": {**_BINARY, "description": "uint8 or float32, (n,28,28), (n,1,28,28) or (n,784)"}
+        },
+        inputs.RAW_TYPE: {"schema": {**_BINARY, "description": "n × 784 uint8"}},
+    }
+
+
+def _latent_bodies() -> dict[str, Any]:
+    listed = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
+    return {
+        inputs.JSON_TYPE: {
+            "schema": {"type": "object", "required": ["latents"], "properties": {"latents": listed}},
+            "example": {"latents": [[0.0] * 20]},
+        },
+        inputs.ARRAY_TYPES[0]: {"schema": {**_BINARY, "description": "float32 (n, latent_dim)"}},
+        inputs.RAW_TYPE: {"schema": {**_BINARY, "description": "n × latent_dim little-endian float32"}},
+    }
+
+
+def _route(
+    summary: str, answer: type[BaseModel], offers: tuple[str, ...], bodies: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    content = {offer: {"schema": _BINARY} for offer in offers if offer != outputs.JSON}
+    problems = {status: {"model": Problem, "description": meaning} for status, meaning in _ERRORS.items()}
+    document: dict[str, Any] = {
+        "summary": summary,
+        "responses": {200: {"model": answer, "description": "By Accept.", "content": content}, **problems},
+    }
+    if bodies:
+        document["openapi_extra"] = {"requestBody": {"required": True, "content": bodies}}
+    return document
+
+
+ENCODE = _route("Images → latent distribution", EncodeAnswer, outputs.LATENT_OFFERS, _image_bodies())
+DECODE = _route("Latents → images", DecodeAnswer, outputs.IMAGE_OFFERS, _latent_bodies())
+RECONSTRUCT = _route("Images → images, by way of the latent", ReconstructAnswer, outputs.IMAGE_OFFERS, _image_bodies())
+SAMPLE = _route("New digits", SampleAnswer, outputs.IMAGE_OFFERS)
+SAMPLE_POST = _route(
+    "New digits, asked for in JSON",
+    SampleAnswer,
+    outputs.IMAGE_OFFERS,
+    {
+        inputs.JSON_TYPE: {
+            "schema": SampleBody.model_json_schema(),
+            "example": {"count": 8, "label": [0, 7], "seed": 1, "temperature": 0.8},
+        }
+    },
+)

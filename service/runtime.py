@@ -1,0 +1,88 @@
+"""One ONNX graph, ready to run: providers, checks against the manifest, warm-up. Only home of onnxruntime."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+# onnxruntime's Linux builds send usage data from 1.29 on, and read this once, as they load.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from models.manifest import GraphSpec, TensorSpec
+from service.errors import BundleError, DeviceError, InferenceFailed
+
+Device = Literal["auto", "cpu", "cuda"]
+AnyArray = npt.NDArray[Any]
+
+VERSION: str = ort.__version__
+
+_CPU = "CPUExecutionProvider"
+_CUDA = "CUDAExecutionProvider"
+_ELEMENT_TYPES = {"tensor(float)": "float32", "tensor(int64)": "int64"}
+
+
+class Session:
+    """A graph in memory. Thread-safe, as onnxruntime's sessions are; the same input gives the same bits."""
+
+    def __init__(self, model: bytes, spec: GraphSpec, *, device: Device, threads: int) -> None:
+        """Raises BundleError if the graph is not what spec says, DeviceError if the device is not to be had."""
+        ort.set_default_logger_severity(4)  # its warnings would break into the log; its errors come as exceptions
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # 10× the CPU time between calls
+        try:
+            self._session = ort.InferenceSession(model, options, providers=providers(device))
+        except Exception as error:
+            raise BundleError("onnxruntime can not load a graph of the bundle.") from error
+        self.provider: str = self._session.get_providers()[0]
+        if device == "cuda" and self.provider != _CUDA:  # onnxruntime falls back without a word
+            raise DeviceError("device=cuda was asked for, but CUDA could not be initialised.")
+        found = GraphSpec(
+            inputs=tuple(_spec(tensor) for tensor in self._session.get_inputs()),
+            outputs=tuple(_spec(tensor) for tensor in self._session.get_outputs()),
+        )
+        if found != spec:
+            raise BundleError("A graph's inputs and outputs differ from the manifest's.")
+        self.spec = spec
+
+    def run(self, inputs: Mapping[str, AnyArray], outputs: Sequence[str]) -> dict[str, AnyArray]:
+        """The named outputs for a batch. Raises InferenceFailed, also where a value is not finite."""
+        try:
+            values = self._session.run(list(outputs), dict(inputs))
+        except Exception as error:
+            raise InferenceFailed("The model could not be run.") from error
+        if not all(np.isfinite(value).all() for value in values):
+            raise InferenceFailed("The model gave values that are not finite.")
+        return dict(zip(outputs, values, strict=True))
+
+    def warm_up(self, rows: int) -> None:
+        """Runs once at one row and once at `rows`, so that no caller pays for first-time allocation."""
+        for batch in {1, rows}:
+            zeros = {tensor.name: np.zeros(tensor.of(batch), tensor.dtype) for tensor in self.spec.inputs}
+            self.run(zeros, [tensor.name for tensor in self.spec.outputs])
+
+
+def providers(device: Device) -> list[str]:
+    """Execution providers to ask for, best first. Raises DeviceError if CUDA is demanded and not installed."""
+    installed = _CUDA in ort.get_available_providers()
+    if device == "cuda" and not installed:
+        raise DeviceError("device=cuda was asked for, but this onnxruntime has no CUDA provider.")
+    if device == "cpu" or not installed:
+        return [_CPU]
+    ort.preload_dlls()  # CUDA's libraries as pip installs them
+    return [_CUDA, _CPU]
+
+
+def _spec(tensor: Any) -> TensorSpec:
+    """onnxruntime names a dynamic axis by a string; whatever the string, it must be the first axis, and alone."""
+    if tensor.type not in _ELEMENT_TYPES or not tensor.shape or not isinstance(tensor.shape[0], str):
+        raise BundleError("A graph's tensors need a type of the manifest's and a dynamic first axis.")
+    if not all(isinstance(size, int) for size in tensor.shape[1:]):
+        raise BundleError("Only the first axis of a graph's tensors may be dynamic.")
+    return TensorSpec.model_validate(
+        {"name": tensor.name, "dtype": _ELEMENT_TYPES[tensor.type], "shape": ("n", *tensor.shape[1:])}
+    )

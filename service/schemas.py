@@ -1,0 +1,176 @@
+"""What goes over the wire as JSON and in query strings: checked on the way in, documented on the way out."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.noise import MAX_SEED
+
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED, description="Makes the answer repeatable; drawn and told if left out.")]
+Label = Annotated[int, Field(ge=0)]
+
+
+class Query(BaseModel):
+    """Query parameters: text, so read leniently, but none that is unknown."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str | None = Field(
+        None,
+        max_length=80,
+        description="`name` or `name/version`; the default model if left out.",
+        examples=["digits-ae"],
+    )
+
+
+class ImageOutputQuery(Query):
+    pixels: bool = Field(False, description="JSON only: images as 28×28 numbers in [0, 1] instead of base64 PNG.")
+    columns: int | None = Field(None, ge=1, le=100, description="PNG only: columns of the grid; square if left out.")
+
+
+class ImageInputQuery(Query):
+    fit: Literal["resize", "mnist", "exact"] = Field(
+        "resize",
+        description="How an image of another size becomes 28×28: scaled and padded; as MNIST was made; or refused.",
+    )
+    invert: Literal["auto", "true", "false"] = Field(
+        "auto", description="Whether light pixels are paper; auto asks the median of the image's border."
+    )
+
+
+class EncodeQuery(ImageInputQuery):
+    pass
+
+
+class DecodeQuery(ImageOutputQuery):
+    pass
+
+
+class ReconstructQuery(ImageInputQuery, ImageOutputQuery):
+    draw: bool = Field(False, description="Decode a draw from the posterior instead of its mean.")
+    seed: Seed | None = None
+
+
+class SampleParameters(BaseModel):
+    """What to sample: as query parameters of GET, as the JSON body of POST."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    count: int = Field(1, ge=1, description="How many digits.")
+    seed: Seed | None = None
+    offset: int = Field(0, ge=0, le=2**53, description="Index of the first sample; for pages of one long series.")
+    temperature: float = Field(
+        1.0,
+        ge=0,
+        le=2,
+        allow_inf_nan=False,
+        description="Scale of the noise; below 1 more typical, less varied digits.",
+    )
+
+
+class SampleBody(SampleParameters):
+    """Strict: a number is a number, not a text that looks like one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    label: Label | Annotated[list[Label], Field(min_length=1, max_length=1024)] | Literal["any"] = Field(
+        "any", description="A class; several, taken in turn by index; or any, by the model's class weights."
+    )
+
+
+class SampleQuery(SampleParameters, ImageOutputQuery):
+    label: str = Field(
+        "any",
+        pattern=r"^(any|\d{1,4}(,\d{1,4})*)$",
+        max_length=2000,
+        description="A class; several, joined by commas, taken in turn by index; or any, by the class weights.",
+        examples=["7"],
+    )
+
+    def body(self) -> SampleBody:
+        """The same wish as a POST would carry it."""
+        labels: list[int] | Literal["any"] = "any"
+        if self.label != "any":
+            labels = [int(part) for part in self.label.split(",")]
+        wish = self.model_dump(include=set(SampleParameters.model_fields))
+        return SampleBody(label=labels, **wish)
+
+
+Base64Png = Annotated[str, Field(description="28×28 greyscale PNG, ink is white.", examples=["iVBORw0KGgo…"])]
+Images = Annotated[
+    list[Base64Png] | list[list[list[float]]], Field(description="Base64 PNGs, or with pixels=true numbers.")
+]
+
+
+class EncodeAnswer(BaseModel):
+    model: str = Field(examples=["digits-mlp-vae/1"])
+    mean: list[list[float]] = Field(description="Mean of each image's posterior, (n, latent_dim).")
+    log_var: list[list[float]] = Field([], description="Log-variance, (n, latent_dim); a VAE's only.")
+
+
+class DecodeAnswer(BaseModel):
+    model: str
+    images: Images
+
+
+class ReconstructAnswer(BaseModel):
+    model: str
+    seed: int | None = Field(None, description="Of the draw; with draw=true only.")
+    images: Images
+    mse: list[float] = Field(description="Mean squared difference of ink per pixel.")
+    elbo: list[float] = Field([], description="log_likelihood − kl at the decoded latent, nats; a VAE's only.")
+    log_likelihood: list[float] = Field([], description="log p(x given z), nats; a VAE's only.")
+    kl: list[float] = Field([], description="log q(z given x) − log p(z), nats; a VAE's only.")
+
+
+class SampleAnswer(BaseModel):
+    model: str
+    seed: int
+    offset: int
+    temperature: float
+    images: Images
+    labels: list[int]
+    latents: list[list[float]] = Field(description="(n, latent_dim)")
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details."""
+
+    type: str = Field("about:blank")
+    title: str = Field(examples=["Unprocessable Content"])
+    status: int = Field(examples=[422])
+    code: str = Field(examples=["bad_image"], description="Stable name of what went wrong, for programs.")
+    detail: str = Field(description="What was got and what is accepted, for people.")
+    request_id: str
+
+
+class Limits(BaseModel):
+    max_body_bytes: int
+    max_request_rows: int
+    max_sample_count: int
+
+
+class ModelSummary(BaseModel):
+    name: str = Field(examples=["digits-mlp-vae"])
+    version: int
+    kind: Literal["ae", "vae"]
+    description: str
+    latent_dim: int
+    is_default: bool
+
+
+class ModelList(BaseModel):
+    models: list[ModelSummary]
+
+
+class ModelDetail(BaseModel):
+    manifest: dict[str, Any] = Field(description="As models/README.md describes it, without the list of files.")
+    digest: str = Field(description="SHA-256 of the bundle's manifest.json, which vouches for every file.")
+    provider: str = Field(examples=["CPUExecutionProvider"])
+    is_default: bool
+    limits: Limits
+
+
+class Readiness(BaseModel):
+    ready: bool
+    models: dict[str, str] = Field(description="State of each model.")

@@ -1,0 +1,97 @@
+"""Settings: one frozen object, each field a variable VAE_<FIELD> and a flag --<field> of `python -m service`.
+
+A flag beats its variable, a variable beats the default. All that is wrong is said at once.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+import models
+from service.errors import SettingsError
+
+PREFIX = "VAE_"
+
+
+def _setting(default: Any, unit: str, meaning: str, **limits: Any) -> Any:
+    return Field(default, description=meaning, json_schema_extra={"unit": unit}, validate_default=True, **limits)
+
+
+class Settings(BaseModel):
+    """See each field's description; `rows` are images or latents."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = _setting("127.0.0.1", "address", "interface to listen on; 0.0.0.0 for all")
+    port: int = _setting(8000, "number", "TCP port; 0 takes a free one", ge=0, le=65535)
+    models_dir: Path = _setting(Path(models.__file__).parent, "directory", "where bundles lie, as <name>/<version>/")
+    default_model: str = _setting(
+        "digits-mlp-vae", "name", "model that answers where none is asked for: name or name/version"
+    )
+    device: Literal["auto", "cpu", "cuda"] = _setting(
+        "auto", "choice", "auto takes CUDA if it is there; cuda refuses to start without"
+    )
+    threads: int = _setting(1, "threads", "of onnxruntime within one graph", ge=1, le=64)
+    max_batch_rows: int = _setting(64, "rows", "through a graph at once", ge=1, le=4096)
+    max_queue_rows: int = _setting(16384, "rows", "that may wait before a graph; beyond it 503", ge=1)
+    max_request_rows: int = _setting(1024, "rows", "in one request's body", ge=1)
+    max_sample_count: int = _setting(10000, "rows", "in one answer of /sample", ge=1)
+    max_body_bytes: int = _setting(4 << 20, "bytes", "of one request's body", ge=1024)
+    max_image_pixels: int = _setting(1 << 20, "pixels", "of one picture before it is scaled", ge=784)
+    max_image_side: int = _setting(2048, "pixels", "of one picture's longer side", ge=28)
+    request_timeout_s: Annotated[float, Field(allow_inf_nan=False)] = _setting(
+        10.0, "seconds", "until a request that still waits for its turn is given up with 504", gt=0, le=3600
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "choice", "least level that is logged")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Settings":
+        if self.max_queue_rows < max(self.max_request_rows, self.max_sample_count):
+            raise ValueError("max_queue_rows must hold max_request_rows and max_sample_count")
+        return self
+
+
+def load(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """Settings from flags and VAE_* variables. Raises SettingsError with a line for each thing that is wrong."""
+    flags = {name: value for name, value in vars(_parser().parse_args(arguments)).items() if value is not None}
+    variables = {name: value for name, value in environment.items() if name.startswith(PREFIX)}
+    names = {PREFIX + field.upper(): field for field in Settings.model_fields}
+    problems = [f"{name}: no such setting" for name in sorted(variables.keys() - names.keys())]
+    values = {names[name]: value for name, value in variables.items() if name in names} | flags
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        for problem in error.errors():
+            field = str(problem["loc"][0]) if problem["loc"] else ""
+            source = f"--{field.replace('_', '-')}" if field in flags else PREFIX + field.upper()
+            got = f" (got {problem['input']!r})" if field else ""
+            problems.append(f"{source if field else 'settings'}: {problem['msg']}{got}")
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return settings
+
+
+def table() -> list[tuple[str, str, str, str]]:
+    """Variable, default, unit and meaning of every setting, for the help and the README."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = "the installed bundles" if name == "models_dir" else str(field.default)
+        extra = field.json_schema_extra
+        unit = str(extra["unit"]) if isinstance(extra, dict) else ""
+        rows.append((PREFIX + name.upper(), default, unit, field.description or ""))
+    return rows
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m service",
+        description="Serves digit autoencoders over HTTP. Each flag can also be given as the variable beside it.",
+        allow_abbrev=False,
+    )
+    for variable, default, unit, meaning in table():
+        flag = variable.removeprefix(PREFIX).lower().replace("_", "-")
+        parser.add_argument(f"--{flag}", metavar=unit.upper(), help=f"{meaning}; default {default} [{variable}]")
+    return parser

@@ -1,0 +1,142 @@
+"""GET and POST /sample: new digits, addressed by seed and index."""
+
+import io
+
+import numpy as np
+import pytest
+
+from service import noise
+from tests import bundles
+from tests.conftest import Client
+
+
+def arrays(response: object) -> dict[str, np.ndarray]:
+    return dict(np.load(io.BytesIO(response.content)))  # type: ignore[attr-defined]
+
+
+def sample(client: Client, **query: object) -> dict[str, np.ndarray]:
+    response = client.get("/sample", params=query, headers={"Accept": "application/x-npz"})
+    assert response.status_code == 200, response.text
+    return arrays(response)
+
+
+def test_samples_are_the_prior_and_the_decoder_on_the_seeded_noise(client: Client) -> None:
+    found = sample(client, count=5, seed=3, label=2, temperature=0.5)
+    epsilon = noise.draw(3, noise.SAMPLE_STREAM, 0, 5, bundles.LATENT_DIM)[1]
+    np.testing.assert_allclose(found["latents"], 0.5 * epsilon + 2, rtol=1e-6)
+    np.testing.assert_allclose(found["images"], bundles.image(found["latents"]), atol=1e-6)
+    assert found["labels"].tolist() == [2] * 5
+    assert (found["seed"], found["offset"], found["temperature"]) == (3, 0, 0.5)
+
+
+def test_pages_are_slices_of_one_series(client: Client) -> None:
+    whole = sample(client, count=64, seed=1)
+    page = sample(client, count=32, seed=1, offset=32)
+    for name in ("images", "labels", "latents"):
+        assert (page[name] == whole[name][32:]).all()
+
+
+def test_several_labels_are_taken_in_turn_by_index(client: Client) -> None:
+    assert sample(client, count=5, seed=1, label="2,0")["labels"].tolist() == [2, 0, 2, 0, 2]
+    assert sample(client, count=2, seed=1, label="2,0", offset=3)["labels"].tolist() == [0, 2]
+
+
+def test_unlabelled_samples_follow_the_class_weights(client: Client) -> None:
+    labels = np.concatenate([sample(client, count=100, seed=9, offset=100 * i)["labels"] for i in range(20)])
+    shares = np.bincount(labels, minlength=3) / len(labels)
+    np.testing.assert_allclose(shares, [0.5, 0.25, 0.25], atol=5 * 0.5 / np.sqrt(len(labels)))  # 5 standard errors
+
+
+def test_a_seed_is_drawn_and_told_where_none_is_given(client: Client) -> None:
+    first, second = (client.get("/sample").json() for _ in range(2))
+    assert first["seed"] != second["seed"]
+    again = client.get("/sample", params={"seed": first["seed"]}).json()
+    assert again == first
+
+
+def test_post_and_get_give_the_same(client: Client) -> None:
+    wish = {"count": 3, "seed": 5, "temperature": 0.7, "offset": 4}
+    assert (
+        client.post("/sample", json={**wish, "label": [1, 2]}).content
+        == client.get("/sample", params={**wish, "label": "1,2"}).content
+    )
+
+
+def test_the_largest_seed_is_accepted(client: Client) -> None:
+    assert client.post("/sample", json={"seed": 2**64 - 1}).json()["seed"] == 2**64 - 1
+
+
+def test_temperature_zero_gives_each_label_its_most_typical_digit(client: Client) -> None:
+    found = sample(client, count=2, label=1, temperature=0)
+    assert found["latents"].tolist() == [[1, 1], [1, 1]]
+
+
+def test_the_facts_travel_in_headers_too(client: Client) -> None:
+    headers = client.get("/sample?seed=8&offset=2", headers={"Accept": "image/png"}).headers
+    assert (headers["X-Model"], headers["X-Seed"], headers["X-Offset"]) == ("tiny-vae/1", "8", "2")
+
+
+def test_an_autoencoder_samples_from_its_fitted_prior(client: Client) -> None:
+    found = sample(client, model="tiny-ae", count=2, label=1, seed=1)
+    np.testing.assert_allclose(found["images"], bundles.image(found["latents"]), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("count=0", "invalid_parameter"),
+        ("count=-1", "invalid_parameter"),
+        ("count=1.5", "invalid_parameter"),
+        ("count=", "invalid_parameter"),
+        ("count=18446744073709551616", "too_many_rows"),
+        ("count=101", "too_many_rows"),
+        ("seed=-1", "invalid_parameter"),
+        ("seed=18446744073709551616", "invalid_parameter"),
+        ("seed=one", "invalid_parameter"),
+        ("label=3", "unknown_label"),
+        ("label=-1", "invalid_parameter"),
+        ("label=seven", "invalid_parameter"),
+        ("label=1,,2", "invalid_parameter"),
+        ("temperature=nan", "invalid_parameter"),
+        ("temperature=inf", "invalid_parameter"),
+        ("temperature=2.1", "invalid_parameter"),
+        ("temperature=-0.1", "invalid_parameter"),
+        ("offset=-1", "invalid_parameter"),
+        ("offset=99999999999999999", "invalid_parameter"),
+        ("columns=0", "invalid_parameter"),
+        ("colour=red", "invalid_parameter"),
+        ("model=no-such", "unknown_model"),
+    ],
+)
+def test_a_wish_that_can_not_be_granted_is_refused(client: Client, query: str, code: str) -> None:
+    response = client.get(f"/sample?{query}")
+    assert response.json()["code"] == code
+    assert response.status_code == {"too_many_rows": 413, "unknown_model": 404}.get(code, 422)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ('{"count": "3"}', "invalid_parameter"),
+        ('{"count": true}', "invalid_parameter"),
+        ('{"count": 1.0}', "invalid_parameter"),
+        ('{"seed": 1e3}', "invalid_parameter"),
+        ('{"label": "7"}', "invalid_parameter"),
+        ('{"label": []}', "invalid_parameter"),
+        ('{"label": [0, 3]}', "unknown_label"),
+        ('{"temperature": NaN}', "invalid_parameter"),
+        ('{"Count": 1}', "invalid_parameter"),
+        ('{"__proto__": 1}', "invalid_parameter"),
+        ("[1]", "invalid_parameter"),
+        ("null", "invalid_parameter"),
+        ("", "invalid_json"),
+        ("{", "invalid_json"),
+        ("[" * 100_000, "invalid_json"),
+        ('{"count": ' + "9" * 5000 + "}", "invalid_json"),
+    ],
+)
+def test_a_body_that_is_not_a_wish_is_refused(client: Client, body: str, code: str) -> None:
+    response = client.post("/sample", content=body, headers={"Content-Type": "application/json"})
+    assert response.json()["code"] == code, response.text
+    assert response.status_code == (400 if code == "invalid_json" else 422)
+    assert len(response.content) < 4096

@@ -1,0 +1,104 @@
+"""PNG and JPEG files written by hand, bit by bit, so that Pillow is not checked against itself."""
+
+import gzip
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from service.images import ImageLimits
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+LIMITS = ImageLimits(max_bytes=1 << 20)
+GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
+ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+DATA = Path(__file__).parents[1] / "data"
+
+
+def digits() -> np.ndarray:
+    """Real test digits, (n, 28, 28) uint8, 255 is ink."""
+    with gzip.open(DATA / "t10k-images-idx3-ubyte.gz") as file:
+        return np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28)
+
+
+def chunk(name: bytes, body: bytes = b"") -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def header(width: int, height: int, depth: int = 8, colour: int = GREY, interlaced: bool = False) -> bytes:
+    return chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced))
+
+
+def png(samples, depth=8, colour=GREY, *, interlaced=False, before=b"", between=b"", after=b"") -> bytes:
+    """A PNG of samples (h, w) or (h, w, channels), with chunks before and between the pixel data and after it."""
+    samples = np.asarray(samples)
+    height, width = samples.shape[:2]
+    body = zlib.compress(scanlines(samples, depth, interlaced))
+    pixels = chunk(b"IDAT", body[: len(body) // 2]) + between + chunk(b"IDAT", body[len(body) // 2 :])
+    head = header(width, height, depth, colour, interlaced)
+    return SIGNATURE + head + before + pixels + after + chunk(b"IEND")
+
+
+def scanlines(samples: np.ndarray, depth: int, interlaced: bool) -> bytes:
+    if interlaced:
+        passes = [samples[y::dy, x::dx] for x, y, dx, dy in ADAM7]
+        return b"".join(scanlines(part, depth, False) for part in passes if part.size)
+    rows = samples.reshape(len(samples), -1).astype(">u2")  # (h, w * channels)
+    bits = np.unpackbits(rows.view(np.uint8).reshape(*rows.shape, 2), axis=2)[:, :, 16 - depth :]
+    packed = np.packbits(bits.reshape(len(rows), -1), axis=1)
+    return b"".join(b"\0" + row.tobytes() for row in packed)
+
+
+def exif(orientation: int, order: str = ">") -> bytes:
+    """A TIFF block whose one directory holds a maker's name and the orientation."""
+    mark = b"MM\0*" if order == ">" else b"II*\0"
+    entries = struct.pack(f"{order}HHI4s", 0x010F, 2, 4, b"abc\0")
+    entries += struct.pack(f"{order}HHIHH", 0x0112, 3, 1, orientation, 0)
+    return mark + struct.pack(f"{order}IH", 8, 2) + entries + struct.pack(f"{order}I", 0)
+
+
+def segment(code: int, body: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, code, len(body) + 2) + body
+
+
+def adobe(transform: int) -> bytes:
+    return segment(0xEE, b"Adobe" + struct.pack(">HHHB", 100, 0, 0, transform))
+
+
+def jpeg(blocks, size=(28, 28), *, before=b"") -> bytes:
+    """A baseline JPEG whose 8×8 blocks are flat. blocks: uint8 (rows, columns, components), as stored.
+
+    A flat block of value v has one coefficient, 8·(v − 128); the table divides it by 8. Differences of it are coded as a
+    class, here in 4 bits, and that many bits; "no other coefficient" is the single bit 0.
+    """
+    blocks = np.asarray(blocks)
+    rows, columns, components = blocks.shape
+    width, height = size
+    bits, last = [], np.zeros(components, int)
+    for block in blocks.reshape(rows * columns, components).astype(int) - 128:
+        for difference in block - last:
+            length = int(abs(difference)).bit_length()
+            value = difference if difference > 0 else difference + (1 << length) - 1
+            bits.append(f"{length:04b}" + (f"{value:0{length}b}" if length else "") + "0")
+        last = block
+    coded = "".join(bits)
+    coded += "1" * (-len(coded) % 8)
+    scan = int(coded, 2).to_bytes(len(coded) // 8).replace(b"\xff", b"\xff\0")
+    ids = range(1, components + 1)
+    frame = struct.pack(">BHHB", 8, height, width, components) + b"".join(bytes((i, 0x11, 0)) for i in ids)
+    dc = b"\x00" + bytes((0, 0, 0, 12, *[0] * 12)) + bytes(range(12))
+    ac = b"\x10" + bytes((1, *[0] * 15)) + b"\0"
+    selection = bytes((components,)) + b"".join(bytes((i, 0)) for i in ids) + bytes((0, 63, 0))
+    return b"".join(
+        (
+            b"\xff\xd8",
+            before,
+            segment(0xDB, b"\0" + bytes([8] * 64)),
+            segment(0xC0, frame),
+            segment(0xC4, dc + ac),
+            segment(0xDA, selection),
+            scan,
+            b"\xff\xd9",
+        )
+    )

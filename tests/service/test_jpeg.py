@@ -1,0 +1,130 @@
+"""The walk over JPEG segments: what it refuses before a decoder runs, and what it lets through."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+from tests.service.image_files import LIMITS, adobe, exif, jpeg, segment
+from PIL import Image
+
+from service.errors import ImageTooLarge, InvalidImage
+from service.jpeg import MAX_SCANS, read
+
+BLOCKS = np.arange(0, 256, 16).reshape(4, 4, 1)
+GOOD = jpeg(BLOCKS)
+JFIF = segment(0xE0, b"JFIF\0\1\2\0\0\1\0\1\0\0")
+FRAME = GOOD.index(b"\xff\xc0")
+SCAN = GOOD.index(b"\xff\xda")
+
+
+def progressive() -> bytes:
+    file = io.BytesIO()
+    ramp = np.arange(784, dtype=np.uint8).reshape(28, 28)
+    Image.fromarray(ramp).save(file, "JPEG", progressive=True)
+    return file.getvalue()
+
+
+def with_scans(count: int) -> bytes:
+    """A progressive file whose last scan is repeated until there are `count`."""
+    whole = progressive()
+    last = whole[whole.rindex(b"\xff\xda") : -2]
+    return whole[:-2] + last * (count - whole.count(b"\xff\xda")) + whole[-2:]
+
+
+def test_a_good_file_passes_whole():
+    assert read(GOOD, LIMITS).stream == GOOD
+
+
+@pytest.mark.parametrize(("width", "height"), [(20_000, 20_000), (65_535, 1), (1, 2049), (1025, 1025)])
+def test_too_large_a_size_is_refused_at_the_frame(width, height):
+    with pytest.raises(ImageTooLarge, match=f"{width}x{height}"):
+        read(b"\xff\xd8" + segment(0xC2, struct.pack(">BHHB", 8, height, width, 1) + bytes(3)), LIMITS)
+
+
+def test_a_file_cut_at_any_byte_is_refused():
+    whole = jpeg(BLOCKS, before=JFIF + segment(0xE1, b"Exif\0\0" + exif(1)))
+    for length in range(len(whole)):
+        with pytest.raises(InvalidImage):
+            read(whole[:length], LIMITS)
+
+
+def with_frame(code=0xC0, precision=8, height=28, width=28, components=1, surplus=b""):
+    body = struct.pack(">BHHB", precision, height, width, components) + bytes(3 * components) + surplus
+    return GOOD[:FRAME] + segment(code, body) + GOOD[FRAME + 13 :]
+
+
+REFUSED = {
+    "nothing but a beginning and an end": b"\xff\xd8\xff\xd9",
+    "no scan": GOOD[:SCAN] + b"\xff\xd9",
+    "no frame": GOOD[:FRAME] + GOOD[FRAME + 13 :],
+    "two frames": GOOD[:SCAN] + GOOD[FRAME:],
+    "height in a later segment": with_frame(height=0),
+    "width 0": with_frame(width=0),
+    "12 bits": with_frame(code=0xC1, precision=12),
+    "2 components": with_frame(components=2),
+    "5 components": with_frame(components=5),
+    "0 components": with_frame(components=0),
+    "frame too long": with_frame(surplus=b"\0"),
+    "frame too short": GOOD[:FRAME] + segment(0xC0, b"\x08\0\x1c") + GOOD[FRAME + 13 :],
+    "segment of length 1": b"\xff\xd8\xff\xdb\0\1" + GOOD[2:],
+    "segment beyond the file": GOOD[:FRAME] + b"\xff\xdb\xff\xff",
+    "junk between segments": GOOD[:FRAME] + b"junk" + GOOD[FRAME:],
+    "restart marker outside a scan": GOOD[:FRAME] + b"\xff\xd0" + GOOD[FRAME:],
+    "second beginning": b"\xff\xd8" + GOOD,
+    "reserved marker": GOOD[:FRAME] + segment(0xF0, b"") + GOOD[FRAME:],
+    "JPEG-LS": b"\xff\xd8" + segment(0xF7, bytes(9)) + GOOD[2:],
+    "one scan too many": with_scans(MAX_SCANS + 1),
+    "2,000 scans": with_scans(2000),
+    "300 comments": b"\xff\xd8" + segment(0xFE, b"a") * 300 + GOOD[2:],
+    "only fill bytes": b"\xff\xd8" + b"\xff" * 100_000,
+}
+REFUSED |= {
+    f"frame of kind {code:x}": with_frame(code=code)
+    for code in range(0xC3, 0xD0)
+    if code not in (0xC4, 0xC8, 0xCC)
+}
+
+
+@pytest.mark.parametrize("data", REFUSED.values(), ids=REFUSED)
+def test_malformed_or_unsupported_file_is_refused(data):
+    with pytest.raises(InvalidImage) as refusal:
+        read(data, LIMITS)
+    assert refusal.value.code == "bad_image"
+
+
+def test_as_many_scans_as_allowed_pass():
+    assert read(with_scans(MAX_SCANS), LIMITS).stream.count(b"\xff\xda") == MAX_SCANS
+
+
+SIDE_SEGMENTS = {
+    "comment": segment(0xFE, b"hello"),
+    "XMP": segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0<x/>"),
+    "profile": segment(0xE2, b"ICC_PROFILE\0\1\1" + bytes(100)),
+    "index of several pictures": segment(0xE2, b"MPF\0" + bytes(80)),
+    "EXIF with a picture inside": segment(0xE1, b"Exif\0\0" + exif(1) + GOOD),
+    "64 KB of EXIF": segment(0xE1, b"Exif\0\0" + bytes(65_527)),
+    "photoshop": segment(0xED, b"Photoshop 3.0\0" + bytes(40)),
+    "fill bytes": b"\xff\xff\xff",
+}
+
+
+@pytest.mark.parametrize("side", SIDE_SEGMENTS.values(), ids=SIDE_SEGMENTS)
+def test_side_segments_never_reach_a_decoder(side):
+    assert read(jpeg(BLOCKS, before=side), LIMITS).stream == GOOD
+
+
+@pytest.mark.parametrize("side", [JFIF, adobe(2)], ids=["JFIF", "Adobe"])
+def test_segments_that_name_the_colours_are_kept(side):
+    assert read(jpeg(BLOCKS, before=side), LIMITS).stream == jpeg(BLOCKS, before=side)
+
+
+@pytest.mark.parametrize("second", [b"\0", GOOD, bytes(1000)], ids=["a byte", "a picture", "zeros"])
+def test_what_follows_the_first_picture_is_ignored(second):
+    assert read(GOOD + second, LIMITS).stream == GOOD
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_taken_from_the_first_exif_block(orientation):
+    block = segment(0xE1, b"Exif\0\0" + exif(orientation, "<"))
+    assert read(jpeg(BLOCKS, before=JFIF + block), LIMITS).orientation == orientation
