@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from service.errors import DeadlineExceeded, QueueFull, ServiceError
+from service.errors import DeadlineExceeded, QueueFull
 
 AnyArray = npt.NDArray[Any]
 Rows = Mapping[str, AnyArray]
@@ -69,7 +69,7 @@ class MicroBatcher:
             while batch := self._next_batch():
                 try:
                     outputs = await loop.run_in_executor(self._executor, self._run_batch, batch)
-                except ServiceError as error:
+                except Exception as error:  # also a bug's: its callers must not wait for ever
                     for part in batch:
                         part.request.fail(error)
                 else:
@@ -130,7 +130,7 @@ class _Request:
         self.untaken = self.rows - stop
         return _Part(self, start, stop)
 
-    def fail(self, error: ServiceError) -> None:
+    def fail(self, error: Exception) -> None:
         if not self.answer.done():
             self.answer.set_exception(error)
 

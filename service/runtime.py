@@ -34,8 +34,9 @@ class Session:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # 10× the CPU time between calls
+        wanted = providers(device)
         try:
-            self._session = ort.InferenceSession(model, options, providers=providers(device))
+            self._session = ort.InferenceSession(model, options, providers=wanted)
         except Exception as error:
             raise BundleError("onnxruntime can not load a graph of the bundle.") from error
         self.provider: str = self._session.get_providers()[0]

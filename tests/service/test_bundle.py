@@ -1,0 +1,226 @@
+"""Bundles are served whole and true, or not at all."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+from models.manifest import graph_specs
+from service import bundle
+from service.app import load_engine
+from service.engine import EngineLimits, Model
+from service.errors import BundleError, DeviceError, InferenceFailed
+from service.metrics import Metrics
+from service.runtime import Session
+from service.settings import Settings
+from tests import bundles
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return bundles.write(tmp_path)
+
+
+def start(directory: Path) -> Model:
+    """As the service does it: verify, check the graphs, reproduce the golden vectors, warm up."""
+    return Model(bundle.load(directory), device="cpu", threads=1, limits=EngineLimits(4, 16))
+
+
+def test_a_sound_bundle_starts(directory: Path) -> None:
+    model = start(directory)
+    assert (model.name, model.provider) == ("tiny-vae/1", "CPUExecutionProvider")
+    model.close()
+
+
+@pytest.mark.parametrize("name", ["encoder.onnx", "decoder.onnx", "prior.onnx", "density.onnx", "golden.npz"])
+def test_one_flipped_bit_is_found(directory: Path, name: str) -> None:
+    content = (directory / name).read_bytes()
+    rng = np.random.default_rng(len(content))
+    for position in rng.integers(0, len(content), 20):
+        flipped = bytearray(content)
+        flipped[position] ^= 1 << int(rng.integers(8))
+        (directory / name).write_bytes(flipped)
+        with pytest.raises(BundleError, match=name):
+            bundle.load(directory)
+
+
+def truncate(directory: Path) -> None:
+    path = directory / "decoder.onnx"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def append(directory: Path) -> None:
+    with (directory / "decoder.onnx").open("ab") as file:
+        file.write(b"\0")
+
+
+def swap(directory: Path) -> None:
+    (directory / "encoder.onnx").rename(directory / "kept")
+    (directory / "decoder.onnx").rename(directory / "encoder.onnx")
+    (directory / "kept").rename(directory / "decoder.onnx")
+
+
+def remove(directory: Path) -> None:
+    (directory / "prior.onnx").unlink()
+
+
+def link(directory: Path) -> None:
+    (directory / "prior.onnx").rename(directory / "elsewhere.onnx")
+    (directory / "prior.onnx").symlink_to(directory / "elsewhere.onnx")
+
+
+def make_directory(directory: Path) -> None:
+    (directory / "prior.onnx").unlink()
+    (directory / "prior.onnx").mkdir()
+
+
+def make_pipe(directory: Path) -> None:
+    (directory / "prior.onnx").unlink()
+    os.mkfifo(directory / "prior.onnx")
+
+
+@pytest.mark.parametrize("damage", [truncate, append, swap, remove, link, make_directory, make_pipe])
+def test_a_damaged_file_is_refused_by_name(directory: Path, damage: Callable[[Path], None]) -> None:
+    damage(directory)
+    with pytest.raises(BundleError, match=r"(encoder|decoder|prior)\.onnx"):
+        bundle.load(directory)
+
+
+def rewrite(directory: Path, **changes: object) -> None:
+    path = directory / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"schema_version": 2},
+        {"surprise": 1},
+        {"name": "../escape"},
+        {"kind": "gan"},
+        {"latent_dim": 3},
+        {"classes": ["0", "1"]},
+        {"class_weights": [0.5, 0.5, 0.5]},
+        {"likelihood": None},
+        {"files": {}},
+        {"files": {"../../secret": {"size_bytes": 1, "sha256": "0" * 64}}},
+        {"version": 2},
+    ],
+)
+def test_a_manifest_that_does_not_hold_together_is_refused(directory: Path, changes: dict[str, object]) -> None:
+    rewrite(directory, **changes)
+    with pytest.raises(BundleError):
+        bundle.load(directory)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 100_000, " " * (2 << 20)])
+def test_a_manifest_that_is_no_manifest_is_refused(directory: Path, text: str) -> None:
+    (directory / "manifest.json").write_text(text)
+    with pytest.raises(BundleError, match=r"manifest\.json"):
+        bundle.load(directory)
+
+
+def replace_graph(directory: Path, name: str, model: onnx.ModelProto) -> None:
+    """Puts another graph in place and lets the manifest vouch for it."""
+    (directory / f"{name}.onnx").write_bytes(model.SerializeToString())
+    bundles.write_manifest(directory, bundles.manifest(directory, "tiny-vae", 1, "vae"))
+
+
+def test_a_graph_with_other_tensors_than_the_manifest_is_refused(directory: Path) -> None:
+    shutil.copy(directory / "prior.onnx", directory / "density.onnx")
+    bundles.write_manifest(directory, bundles.manifest(directory, "tiny-vae", 1, "vae"))
+    with pytest.raises(BundleError, match="inputs and outputs"):
+        start(directory)
+
+
+def test_a_graph_with_a_fixed_batch_is_refused(directory: Path) -> None:
+    model = onnx.load(directory / "encoder.onnx")
+    for tensor in (*model.graph.input, *model.graph.output):
+        tensor.type.tensor_type.shape.dim[0].dim_value = 4
+    replace_graph(directory, "encoder", model)
+    with pytest.raises(BundleError, match="dynamic first axis"):
+        start(directory)
+
+
+def test_a_graph_that_is_no_graph_is_refused(directory: Path) -> None:
+    (directory / "encoder.onnx").write_bytes(b"not a graph")
+    bundles.write_manifest(directory, bundles.manifest(directory, "tiny-vae", 1, "vae"))
+    with pytest.raises(BundleError, match="can not load"):
+        start(directory)
+
+
+def test_weights_that_do_not_reproduce_the_golden_vectors_are_refused(directory: Path) -> None:
+    model = onnx.load(directory / "decoder.onnx")
+    weights = next(constant for constant in model.graph.initializer if constant.name == "weights")
+    changed = onnx.numpy_helper.to_array(weights) * np.float32(1.01)
+    weights.CopyFrom(onnx.numpy_helper.from_array(changed, "weights"))
+    replace_graph(directory, "decoder", model)
+    with pytest.raises(BundleError, match="decoder does not reproduce"):
+        start(directory)
+
+
+def test_golden_vectors_that_lack_an_array_are_refused(directory: Path) -> None:
+    with np.load(directory / "golden.npz") as archive:
+        kept = {name: archive[name] for name in archive if name != "log_pz_y"}
+    np.savez(directory / "golden.npz", **kept)
+    bundles.write_manifest(directory, bundles.manifest(directory, "tiny-vae", 1, "vae"))
+    with pytest.raises(BundleError, match="log_pz_y"):
+        start(directory)
+
+
+def test_values_that_are_not_finite_never_leave_the_runtime() -> None:
+    spec = graph_specs("ae", 2, 3)["encoder"]
+    nodes = [
+        helper.make_node("Flatten", ["image"], ["pixels"]),
+        helper.make_node("MatMul", ["pixels", "weights"], ["product"]),
+        helper.make_node("Log", ["product"], ["mean"]),
+    ]
+    weights = onnx.numpy_helper.from_array(np.ones((784, 2), np.float32), "weights")
+    tensors = [
+        [helper.make_tensor_value_info(t.name, onnx.TensorProto.FLOAT, t.shape) for t in part]
+        for part in (spec.inputs, spec.outputs)
+    ]
+    model = helper.make_model(
+        helper.make_graph(nodes, "log", *tensors, [weights]), opset_imports=[helper.make_opsetid("", 18)], ir_version=10
+    )
+    session = Session(model.SerializeToString(), spec, device="cpu", threads=1)
+    session.run({"image": np.ones((1, 1, 28, 28), np.float32)}, ["mean"])
+    with pytest.raises(InferenceFailed, match="not finite"):
+        session.run({"image": np.zeros((1, 1, 28, 28), np.float32)}, ["mean"])
+
+
+def test_what_the_runtime_says_of_a_failure_is_not_passed_on(directory: Path) -> None:
+    verified = bundle.load(directory)
+    session = Session(verified.graphs["encoder"], verified.manifest.graphs["encoder"], device="cpu", threads=1)
+    with pytest.raises(InferenceFailed) as raised:
+        session.run({"image": np.zeros((1, 1, 28, 27), np.float32)}, ["mean"])
+    assert raised.value.detail == "The model could not be run."
+
+
+def test_cuda_is_not_silently_replaced(directory: Path) -> None:
+    with pytest.raises(DeviceError):
+        Model(bundle.load(directory), device="cuda", threads=1, limits=EngineLimits(4, 16))
+
+
+def test_of_several_versions_the_highest_is_current(tmp_path: Path) -> None:
+    for version in (2, 10, 9):
+        bundles.write(tmp_path, version=version)
+    engine = load_engine(Settings(models_dir=tmp_path, default_model="tiny-vae"), Metrics())
+    assert engine.default.name == "tiny-vae/10"
+    assert engine.model("tiny-vae/9").manifest.version == 9
+    engine.close()
+
+
+def test_a_bundle_in_another_models_place_is_refused(tmp_path: Path) -> None:
+    directory = bundles.write(tmp_path)
+    moved = tmp_path / "other" / "1"
+    moved.parent.mkdir()
+    directory.rename(moved)
+    with pytest.raises(BundleError, match="tiny-vae/1"):
+        bundle.load(moved)

@@ -1,0 +1,92 @@
+"""Settings: flags and variables, one object, every mistake named at once."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from service import settings
+from service.errors import SettingsError
+
+
+def test_defaults_need_nothing() -> None:
+    chosen = settings.load([], {})
+    assert (chosen.host, chosen.port, chosen.device) == ("127.0.0.1", 8000, "auto")
+    assert (chosen.models_dir / "manifest.py").exists()
+
+
+def test_a_flag_beats_its_variable_and_a_variable_the_default() -> None:
+    environment = {"VAE_PORT": "9001", "VAE_MAX_BATCH_ROWS": "7", "PATH": "untouched"}
+    chosen = settings.load(["--port", "9002"], environment)
+    assert (chosen.port, chosen.max_batch_rows) == (9002, 7)
+
+
+def test_every_mistake_is_named_at_once_with_its_source_and_value() -> None:
+    environment = {"VAE_PORT": "high", "VAE_DEVICE": "tpu", "VAE_COLOUR": "red", "VAE_REQUEST_TIMEOUT_S": "nan"}
+    with pytest.raises(SettingsError) as raised:
+        settings.load(["--threads", "0"], environment)
+    detail = raised.value.detail
+    for part in (
+        "VAE_PORT",
+        "'high'",
+        "VAE_DEVICE",
+        "'tpu'",
+        "VAE_COLOUR: no such",
+        "--threads",
+        "'0'",
+        "VAE_REQUEST_TIMEOUT_S",
+    ):
+        assert part in detail
+    assert len(detail.splitlines()) == 5
+
+
+def test_a_queue_that_can_not_hold_one_request_is_refused() -> None:
+    with pytest.raises(SettingsError, match="max_queue_rows"):
+        settings.load(["--max-queue-rows", "10"], {})
+
+
+def test_settings_can_not_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        settings.load([], {}).port = 1  # type: ignore[misc]
+
+
+def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "service", *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_help_lists_every_setting_with_variable_default_and_unit() -> None:
+    text = " ".join(run("--help").stdout.split())
+    for variable, default, unit, meaning in settings.table():
+        assert f"--{variable.removeprefix('VAE_').lower().replace('_', '-')} {unit.upper()}" in text
+        assert f"{meaning}; default {default} [{variable}]" in text
+
+
+def test_bad_settings_stop_the_start_with_status_2() -> None:
+    done = run("--port", "-1", "--device", "tpu")
+    assert done.returncode == 2
+    assert "--port" in done.stderr
+    assert "--device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_directory_without_bundles_stops_the_start_with_status_3(tmp_path: Path) -> None:
+    done = run("--models-dir", str(tmp_path))
+    assert done.returncode == 3
+    assert "No bundle" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_cuda_that_is_not_there_stops_the_start_with_status_3(tiny_models: Path) -> None:
+    done = run("--models-dir", str(tiny_models), "--default-model", "tiny-vae", "--device", "cuda")
+    assert done.returncode == 3
+    assert "CUDA" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_default_model_that_is_not_there_stops_the_start(tiny_models: Path) -> None:
+    done = run("--models-dir", str(tiny_models), "--default-model", "digits")
+    assert done.returncode == 3
+    assert "tiny-vae/1" in done.stderr
