@@ -2,7 +2,10 @@
 
 import logging
 import os
+import signal
+import socket
 import sys
+from types import FrameType
 
 import uvicorn
 
@@ -35,11 +38,17 @@ def main() -> int:
     except StartError as error:
         print(f"The service can not start: {error.detail}", file=sys.stderr)
         return 3
+    try:
+        family = socket.AF_INET6 if ":" in chosen.host else socket.AF_INET
+        listener = socket.create_server((chosen.host, chosen.port), family=family, backlog=2048)
+    except OSError as error:
+        print(f"Can not listen on {chosen.host}, port {chosen.port}: {error.strerror}", file=sys.stderr)
+        return 3
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again once it has shut down
+        signal.signal(number, _stopped)
     server = uvicorn.Server(
         uvicorn.Config(
             app,
-            host=chosen.host,
-            port=chosen.port,
             log_config=None,
             log_level="warning",
             access_log=False,
@@ -50,9 +59,13 @@ def main() -> int:
         )
     )
     names = ", ".join(model.name for model in app.state.engine.models)
-    print(_WELCOME.format(models=names, url=f"http://{chosen.host}:{chosen.port}"), flush=True)
-    server.run()
+    print(_WELCOME.format(models=names, url=f"http://{chosen.host}:{listener.getsockname()[1]}"), flush=True)
+    server.run(sockets=[listener])
     return 0 if server.started else 3
+
+
+def _stopped(number: int, frame: FrameType | None) -> None:
+    sys.exit(0)
 
 
 if __name__ == "__main__":

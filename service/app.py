@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from models.manifest import GraphName
 from service import bundle, settings
@@ -19,6 +20,7 @@ from service.settings import Settings
 
 _logger = logging.getLogger("service")
 
+VERSION = "0.1.0"
 DESCRIPTION = """
 Autoencoders of handwritten digits. Post an image and get its **latent distribution** (`/encode`) or its
 **reconstruction**; post latents and get **images** (`/decode`); or ask for **new digits** (`/sample`).
@@ -38,12 +40,14 @@ def create_app(settings: Settings, engine: Engine | None = None, metrics: Metric
         yield
         engine.close()
 
-    app = FastAPI(
+    # The interactive documentation is served from here, so it also works in a closed network.
+    app = FastAPIOffline(
+        docs_url="/docs",
+        redoc_url=None,
         title="Digit VAE service",
-        version="0.1.0",
+        version=VERSION,
         description=DESCRIPTION,
         lifespan=lifespan,
-        redoc_url=None,
         redirect_slashes=False,
     )
     limits = Limits(

@@ -33,7 +33,7 @@ def read_npy(body: bytes) -> AnyArray:
     except Exception as error:  # NumPy's reader lets half a dozen kinds through
         raise MalformedBody("The npy header can not be read; versions 1.0 and 2.0 are.", "bad_npy") from error
     if dtype not in (np.dtype("uint8"), np.dtype("<f4"), np.dtype(">f4")):
-        raise InvalidInput("The npy elements must be uint8 or float32.", "bad_npy")
+        raise InvalidInput("The npy elements must be uint8 or float32.", "wrong_type")
     offset = file.tell()
     wanted_bytes = math.prod(shape) * dtype.itemsize
     if any(size < 0 for size in shape) or len(body) - offset != wanted_bytes:

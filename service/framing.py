@@ -3,6 +3,7 @@
 `mnist` follows how the data set was made: LeCun, Bottou, Bengio & Haffner 1998, section III-A.
 """
 
+import math
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ _CENTRE = 14  # index of the pixel that holds a digit's centre of mass in MNIST,
 # Pixels fainter than this share of the darkest do not widen the box. Below 0.1 the noise of JPEG would, and
 # above 0.2 the faint ends of strokes would be cut off.
 _INK_SHARE = 0.15
+_BLANK = 1e-6  # a fifteenth of the faintest step of a 16-bit file; its mean over an area can not underflow
 
 
 def frame(pixels: FloatArray, fit: Fit) -> FloatArray:
@@ -42,14 +44,11 @@ def frame(pixels: FloatArray, fit: Fit) -> FloatArray:
 
 def _as_in_mnist(pixels: FloatArray) -> FloatArray:
     peak = pixels.max()
-    if peak <= 0:
+    if peak < _BLANK:
         return np.zeros((SIDE, SIDE), np.float32)
     ink = pixels > _INK_SHARE * peak
     digit = _scale(pixels[_extent(ink.any(axis=1)), _extent(ink.any(axis=0))], _BOX_SIDE)  # (≤20, ≤20)
-    top, left = (
-        min(max(_CENTRE - round(_centre_of_mass(digit.sum(axis=1 - axis))), 0), SIDE - digit.shape[axis])
-        for axis in (0, 1)
-    )
+    top, left = (_offset_to_centre(digit.sum(axis=1 - axis)) for axis in (0, 1))
     return _place(digit, top, left)
 
 
@@ -58,8 +57,10 @@ def _extent(inked: npt.NDArray[np.bool_]) -> slice:
     return slice(where[0], where[-1] + 1)
 
 
-def _centre_of_mass(ink: FloatArray) -> float:
-    return float(ink @ np.arange(len(ink)) / ink.sum())
+def _offset_to_centre(ink: FloatArray) -> int:
+    """First pixel of a profile (≤20,) of ink that puts its centre of mass on the centre, or as near as fits."""
+    centre_of_mass = float((ink * np.arange(len(ink))).sum() / ink.sum())
+    return min(max(_CENTRE - math.floor(centre_of_mass + 0.5), 0), SIDE - len(ink))
 
 
 def _place(pixels: FloatArray, top: int, left: int) -> FloatArray:

@@ -19,7 +19,7 @@ def router(engine: Engine, metrics: Metrics) -> APIRouter:
     async def readyz() -> Readiness:
         """Ready once every model reproduced its golden vectors and was warmed up, until the service stops."""
         if engine.is_closed:
-            raise NotReady("The service is stopping.", "draining")
+            raise NotReady("The service is stopping.")
         return Readiness(ready=True, models={model.name: f"ready on {model.provider}" for model in engine.models})
 
     @routes.get("/metrics", summary="Counts and times in Prometheus' text format", response_class=Response)

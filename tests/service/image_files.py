@@ -1,9 +1,7 @@
 """PNG and JPEG files written by hand, bit by bit, so that Pillow is not checked against itself."""
 
-import gzip
 import struct
 import zlib
-from pathlib import Path
 
 import numpy as np
 
@@ -13,13 +11,6 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LIMITS = ImageLimits(max_bytes=1 << 20)
 GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-DATA = Path(__file__).parents[1] / "data"
-
-
-def digits() -> np.ndarray:
-    """Real test digits, (n, 28, 28) uint8, 255 is ink."""
-    with gzip.open(DATA / "t10k-images-idx3-ubyte.gz") as file:
-        return np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28)
 
 
 def chunk(name: bytes, body: bytes = b"") -> bytes:
@@ -69,8 +60,8 @@ def adobe(transform: int) -> bytes:
 def jpeg(blocks, size=(28, 28), *, before=b"") -> bytes:
     """A baseline JPEG whose 8×8 blocks are flat. blocks: uint8 (rows, columns, components), as stored.
 
-    A flat block of value v has one coefficient, 8·(v − 128); the table divides it by 8. Differences of it are coded as a
-    class, here in 4 bits, and that many bits; "no other coefficient" is the single bit 0.
+    A flat block of value v has one coefficient, 8·(v − 128); the table divides it by 8. Its differences are coded as
+    their length, here in 4 bits, and that many bits; "no other coefficient" is the single bit 0.
     """
     blocks = np.asarray(blocks)
     rows, columns, components = blocks.shape

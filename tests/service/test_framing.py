@@ -4,14 +4,14 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from tests.service.image_files import digits
 
 from service.errors import InvalidImage
 from service.framing import frame
+from tests import digits
 
 
 def real_digits():
-    return digits().astype(np.float32) / np.float32(255)
+    return digits.images().astype(np.float32) / np.float32(255)
 
 
 def random_pixels(height, width, seed=0):
@@ -96,7 +96,7 @@ def test_mnist_leaves_a_real_digit_nearly_as_it_is():
 
 
 def test_mnist_brings_a_digit_back_that_was_enlarged_and_moved():
-    """Mean absolute error over all digits 0.0006; where the centre of mass falls between two pixels it may move by one."""
+    """Mean absolute error 0.0006 over the digits; one whose centre of mass lies between two pixels may move by one."""
     errors = []
     for digit in real_digits():
         field = np.zeros((200, 170), np.float32)
@@ -106,25 +106,32 @@ def test_mnist_brings_a_digit_back_that_was_enlarged_and_moved():
     assert np.mean(np.array(errors) < 0.001) > 0.75
 
 
-def test_mnist_leaves_blank_paper_blank():
-    assert not frame(np.zeros((50, 90), np.float32), "mnist").any()
+@pytest.mark.parametrize("ink", [0, 1e-45, 1e-38, 1e-7])
+def test_mnist_leaves_blank_paper_blank(ink):
+    field = np.zeros((50, 90), np.float32)
+    field[3, 5] = field[40, 80] = ink
+    assert not frame(field, "mnist").any()
+
+
+def test_mnist_finds_the_faintest_ink_that_a_file_can_hold():
+    assert frame(np.eye(90, dtype=np.float32) / 65535, "mnist").any()
 
 
 def test_mnist_scales_the_ink_to_20_and_puts_its_centre_of_mass_on_pixel_14():
     field = np.zeros((100, 100), np.float32)
-    field[80:90, 3:6] = 1  # 10 by 3 becomes 20 by 6
+    field[80:90, 3:6] = 1  # 10 by 3 becomes 20 by 6, centred between two pixels: the upper left of both ways
     framed = frame(field, "mnist")
     rows, columns = framed.nonzero()
-    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (4, 23, 12, 17)
-    assert np.array_equal(framed[4:24, 12:18], np.ones((20, 6)))
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (4, 23, 11, 16)
+    assert np.array_equal(framed[4:24, 11:17], np.ones((20, 6)))
 
 
 def test_mnist_keeps_all_ink_inside_when_its_mass_is_at_one_end():
     field = np.zeros((20, 20), np.float32)
-    field[0, :] = 1
-    field[:, 0] = 0.5
+    field[:, 9:11] = 0.2
+    field[0, :] = 1  # the centre of mass is near row 3, and 20 rows below row 14 − 3 would not fit
     framed = frame(field, "mnist")
-    assert framed[8:, 8:].tobytes() == field.tobytes()
+    assert framed[8:28, 4:24].tobytes() == field.tobytes()
     assert framed.sum() == field.sum()
 
 

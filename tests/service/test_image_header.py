@@ -5,10 +5,10 @@ import struct
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
-from tests.service.image_files import exif
 
 from service.errors import ImageTooLarge, InvalidImage
 from service.image_header import ImageLimits, read_orientation
+from tests.service.image_files import exif
 
 LIMITS = ImageLimits(max_bytes=1000, max_pixels=10_000, max_side=200)
 

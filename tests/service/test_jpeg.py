@@ -5,11 +5,11 @@ import struct
 
 import numpy as np
 import pytest
-from tests.service.image_files import LIMITS, adobe, exif, jpeg, segment
 from PIL import Image
 
 from service.errors import ImageTooLarge, InvalidImage
 from service.jpeg import MAX_SCANS, read
+from tests.service.image_files import LIMITS, adobe, exif, jpeg, segment
 
 BLOCKS = np.arange(0, 256, 16).reshape(4, 4, 1)
 GOOD = jpeg(BLOCKS)
@@ -80,9 +80,7 @@ REFUSED = {
     "only fill bytes": b"\xff\xd8" + b"\xff" * 100_000,
 }
 REFUSED |= {
-    f"frame of kind {code:x}": with_frame(code=code)
-    for code in range(0xC3, 0xD0)
-    if code not in (0xC4, 0xC8, 0xCC)
+    f"frame of kind {code:x}": with_frame(code=code) for code in range(0xC3, 0xD0) if code not in (0xC4, 0xC8, 0xCC)
 }
 
 

@@ -5,10 +5,10 @@ import zlib
 
 import numpy as np
 import pytest
-from tests.service.image_files import GREY, LIMITS, PALETTE, RGB, RGBA, SIGNATURE, chunk, exif, header, png, scanlines
 
 from service.errors import ImageTooLarge, InvalidImage
 from service.png import read, write
+from tests.service.image_files import GREY, LIMITS, PALETTE, RGB, RGBA, SIGNATURE, chunk, exif, header, png, scanlines
 
 SAMPLES = np.arange(784, dtype=np.uint8).reshape(28, 28)
 PIXELS = chunk(b"IDAT", zlib.compress(scanlines(SAMPLES, 8, False)))
@@ -26,7 +26,9 @@ def kept(data):
     return names
 
 
-@pytest.mark.parametrize("width,height", [(20_000, 20_000), (13_000, 13_000), (1, 2**31 - 1), (2**32 - 1, 1), (2049, 1)])  # noqa: PT006
+@pytest.mark.parametrize(
+    ("width", "height"), [(20_000, 20_000), (13_000, 13_000), (1, 2**31 - 1), (2**32 - 1, 1), (2049, 1)]
+)
 def test_too_large_a_size_is_refused_at_the_header(width, height):
     with pytest.raises(ImageTooLarge, match=f"{width}x{height}"):
         read(SIGNATURE + header(width, height), LIMITS)

@@ -1,0 +1,34 @@
+"""A real server in a process of its own, on a free port of the loopback interface."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def serving(*arguments: str, cwd: Path | None = None, python: str = sys.executable) -> Iterator[str]:
+    """Starts `python -m service` and yields its address; at the end asks it to stop and waits for status 0."""
+    command = [python, "-m", "service", "--port", "0", *arguments]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("VAE_")}
+    process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    try:
+        welcome = ""
+        while "try" not in welcome:
+            line = process.stdout.readline()
+            assert line, f"the server ended with status {process.wait()} before it was ready"
+            welcome += line
+        address = re.search(r"http://[0-9.]+:[0-9]+", welcome)
+        assert address
+        yield address[0]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.stdout.close()
+        process.wait()
