@@ -10,7 +10,10 @@ from service.schemas import Limits, ModelDetail, ModelList, ModelSummary, Proble
 
 def router(engine: Engine, limits: Limits) -> APIRouter:
     routes = APIRouter(prefix="/models", tags=["models"])
-    not_found: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "No such model."}}
+    not_found: dict[int | str, dict[str, Any]] = {
+        404: {"model": Problem, "description": "No such model."},
+        422: {"model": Problem, "description": "A parameter is not accepted."},
+    }
 
     @routes.get("", summary="All models")
     async def list_models() -> ModelList:

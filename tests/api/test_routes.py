@@ -159,3 +159,7 @@ def test_a_bug_is_answered_without_its_text(portal, caplog) -> None:  # type: ig
 def test_documents_are_json() -> None:
     document = json.loads(problems.bug("abc").body)
     assert document["request_id"] == "abc"
+
+
+def test_the_openapi_document_knows_no_other_form_of_error(client: Client) -> None:
+    assert "ValidationError" not in json.dumps(client.get("/openapi.json").json())
