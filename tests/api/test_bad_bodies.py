@@ -180,9 +180,10 @@ CASES = {
         400,
         "bad_npy",
     ),
-    b2, "wrong_type"
+    "npy of objects": Case(
+        "encode", NPY, npy_header("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}\n", b"x"), 422, "wrong_type"
     ),
-    b2, "wrong_type"),
+    "npy of doubles": Case("encode", NPY, digits.npy(DIGIT.astype(np.float64)), 422, "wrong_type"),
     "npy of another shape": Case("encode", NPY, digits.npy(np.zeros((28, 27), np.uint8)), 422, "wrong_shape"),
     "npy without dimensions": Case("encode", NPY, digits.npy(np.array(1, np.uint8)), 422, "wrong_shape"),
     "npy of no rows": Case("encode", NPY, digits.npy(np.zeros((0, 784), np.uint8)), 422, "no_rows"),

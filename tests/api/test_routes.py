@@ -8,8 +8,8 @@ from fastapi import FastAPI
 
 from service import errors
 from service.errors import ServiceError
-from service.middleware import RequestContext
 from service.metrics import Metrics
+from service.middleware import RequestContext
 from service.routes import errors as problems
 from tests.conftest import Client
 

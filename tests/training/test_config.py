@@ -1,0 +1,116 @@
+"""A configuration is checked before anything happens, and complaints name the key."""
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from training import config as configuration
+from training.config import Config
+from training.errors import ConfigError
+
+CONFIGS = sorted((Path(configuration.__file__).parent / "configs").glob("*.toml"))
+SMOKE = tomllib.loads(next(path for path in CONFIGS if path.stem == "smoke").read_text())
+
+
+def changed(key: str, value: object) -> str:
+    """The smoke configuration as JSON, with the dotted `key` set, or removed where the value is None."""
+    tables = json.loads(json.dumps(SMOKE))
+    *sections, last = key.split(".")
+    table = tables
+    for section in sections:
+        table = table[section]
+    if value is None:
+        del table[last]
+    else:
+        table[last] = value
+    return json.dumps(tables)
+
+
+def complaint(text: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        configuration.parse(text, "some.toml")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_shipped_configuration_is_accepted_and_gives_a_reason_beside_its_values(path: Path) -> None:
+    assert configuration.read(path).bundle.version == 1
+    text = path.read_text()
+    for section in ("[network]", "[training]", "[run]"):
+        assert "# " in text.split(section)[1].split("\n[")[0]
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["colour", "bundle.colour", "training.colour", "prior.colour", "prior.training.colour", "objective.colour"],
+)
+def test_unknown_key_is_refused_by_its_dotted_name(key: str) -> None:
+    assert complaint(changed(key, 1)) == f"some.toml: {key}: no such key"
+
+
+def test_key_of_another_variant_is_unknown() -> None:
+    assert "objective.code_noise: no such key" in complaint(changed("objective.code_noise", 0.1))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("training.epochs", 0),
+        ("training.epochs", "3"),
+        ("training.epochs", True),
+        ("training.learning_rate", -1.0),
+        ("training.ema", 1.0),
+        ("network.kind", "transformer"),
+        ("network.hidden", [0]),
+        ("network.latent_dim", 1),
+        ("objective.binarised_share", 1.5),
+        ("prior.width", None),
+        ("run.device", "tpu"),
+        ("bundle.name", "No Name"),
+    ],
+)
+def test_bad_value_is_refused_by_its_dotted_name(key: str, value: object) -> None:
+    assert complaint(changed(key, value)).startswith(f"some.toml: {key}")
+
+
+def test_all_problems_are_told_at_once() -> None:
+    text = json.dumps(json.loads(changed("training.epochs", 0)) | {"colour": 1})
+    assert "training.epochs" in complaint(text)
+    assert "colour" in complaint(text)
+
+
+def test_prior_fitted_after_needs_a_schedule_and_a_joint_one_has_none() -> None:
+    assert "[prior.training]" in complaint(changed("prior.training", None))
+    assert "[prior.training]" in complaint(changed("prior.fitted", "jointly"))
+
+
+@pytest.mark.parametrize(
+    "prior", [{"kind": "standard_normal"}, {"kind": "flow", "fitted": "jointly", "couplings": 2, "width": 8}]
+)
+def test_autoencoder_without_a_prior_of_its_own_is_refused(prior: dict[str, object]) -> None:
+    tables = SMOKE | {"objective": {"kind": "ae", "code_noise": 0.1}, "prior": prior}
+    assert "an autoencoder needs a flow as prior" in complaint(json.dumps(tables))
+
+
+def test_unreadable_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"absent.toml can't be read"):
+        configuration.read(tmp_path / "absent.toml")
+    (tmp_path / "broken.toml").write_text("[bundle")
+    with pytest.raises(ConfigError, match=r"broken.toml is not TOML"):
+        configuration.read(tmp_path / "broken.toml")
+
+
+def test_digest_is_over_the_canonical_form_and_survives_a_round_trip(smoke: Config) -> None:
+    again = configuration.parse(smoke.canonical(), "again")
+    assert again == smoke
+    assert again.sha256() == hashlib.sha256(smoke.canonical()).hexdigest()
+    assert b" " not in smoke.canonical().replace(smoke.bundle.description.encode(), b"")
+    reordered = json.dumps(dict(reversed(SMOKE.items())))
+    assert configuration.parse(reordered, "reordered").sha256() == smoke.sha256()
+
+
+def test_any_value_changes_the_digest(smoke: Config) -> None:
+    assert configuration.parse(changed("run.seed", 2), "other").sha256() != smoke.sha256()

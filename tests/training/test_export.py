@@ -1,0 +1,256 @@
+"""An export is a whole bundle, right in every digest and figure, or nothing at all, whenever it fails or is killed."""
+
+import argparse
+import copy
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from models.manifest import Manifest, Metric
+from tests.training import tiny
+from training import evaluate, export, fit, graphs, report
+from training.errors import ExportError, ParityError
+from training.evaluate import measure
+from training.model import of_torch
+
+KINDS = ["ae", "vae"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of the tiny VAE."""
+    run = tmp_path_factory.mktemp("runs") / "vae"
+    fit.fit(tiny.config("vae"), tiny.mnist(), run)
+    return run
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exports take their graphs from the tiny VAE's bundle, and PCA is left out: nothing slow happens twice."""
+    serialised = {
+        name: (tiny.bundle("vae") / f"{name}.onnx").read_bytes() for name in export.modules(tiny.autoencoder("vae"))
+    }
+    monkeypatch.setattr(evaluate, "pca_mse", lambda train, test, components: 0.05)
+    monkeypatch.setattr(graphs, "to_onnx", lambda module, example, spec, metadata: serialised[metadata["graph"]])
+    load_run = fit.load_run
+    monkeypatch.setattr(fit, "load_run", lambda run: (load_run(run)[0], tiny.autoencoder("vae"), load_run(run)[2]))
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    paths = (path for path in directory.rglob("*") if path.is_file())
+    return {path.relative_to(directory).as_posix(): path.read_bytes() for path in paths}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_manifest_is_valid_and_its_digests_are_those_of_the_files(kind):
+    content = files(tiny.bundle(kind))
+    manifest = Manifest.model_validate_json(content.pop("manifest.json"))
+    assert manifest.files.keys() == content.keys() >= {"CARD.md", "figures/samples.png", "golden.npz", "encoder.onnx"}
+    for name, record in manifest.files.items():
+        assert record.size_bytes == len(content[name])
+        assert record.sha256 == hashlib.sha256(content[name]).hexdigest()
+    assert manifest.kind == kind
+    assert manifest.config_sha256 == tiny.config(kind).sha256()
+    assert manifest.data_sha256 == tiny.mnist().sha256
+    assert sum(manifest.class_weights) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_graphs_hold_no_random_node_and_name_their_bundle(kind):
+    for name in ("encoder", "decoder", "prior", "density"):
+        model = onnx.load(tiny.bundle(kind) / f"{name}.onnx")
+        assert not {node.op_type for node in model.graph.node} & graphs.RANDOM_NODES
+        notes = {entry.key: entry.value for entry in model.metadata_props}
+        assert notes == {"name": f"tiny-{kind}", "version": "1", "schema_version": "1", "graph": name}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_golden_vectors_are_eight_different_digits_and_what_torch_answers(kind):
+    with np.load(tiny.bundle(kind) / "golden.npz", allow_pickle=False) as archive:
+        golden = dict(archive)
+    keys = {"image", "label", "noise", "mean", "reconstruction", "latent", "sample", "log_pz_y"}
+    assert golden.keys() == (keys if kind == "ae" else keys | {"log_var", "logit"})
+    assert len(set(golden["label"])) == len(golden["image"]) == 8
+    model = tiny.autoencoder(kind)
+    mean = model.posterior(torch.from_numpy(golden["image"])).mean
+    torch.testing.assert_close(torch.from_numpy(golden["mean"]), mean)
+    torch.testing.assert_close(torch.from_numpy(golden["reconstruction"]), model.decode(mean))
+    latent = model.prior.latent(torch.from_numpy(golden["noise"]), torch.from_numpy(golden["label"]))
+    torch.testing.assert_close(torch.from_numpy(golden["latent"]), latent)
+    torch.testing.assert_close(torch.from_numpy(golden["sample"]), model.decode(latent))
+    torch.testing.assert_close(torch.from_numpy(golden["log_pz_y"]), model.prior.log_prob(mean))
+
+
+def test_manifest_states_what_torch_measures():
+    stated = Manifest.model_validate_json((tiny.bundle("vae") / "manifest.json").read_bytes()).metrics
+    measured = measure(of_torch(tiny.autoencoder("vae")), tiny.mnist(), tiny.PROTOCOL)
+    assert stated.keys() == measured.keys()
+    for name, metric in measured.items():
+        assert stated[name].value == pytest.approx(metric.value, rel=5e-4), name
+
+
+def test_exporting_twice_gives_equal_bytes(tmp_path):
+    export.write_bundle(tmp_path, tiny.autoencoder("ae"), tiny.config("ae"), tiny.mnist(), tiny.PROTOCOL)
+    once, twice = files(tiny.bundle("ae")), files(tmp_path)
+    assert once.keys() == twice.keys()
+    assert [name for name in once if once[name] != twice[name]] == []
+
+
+def test_archive_has_no_dates_and_numpy_reads_it(tmp_path):
+    arrays = {"one": np.arange(3), "two": np.ones((2, 2), np.float32)[:, ::-1]}
+    (tmp_path / "a.npz").write_bytes(export.npz(arrays))
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as archive:
+        assert all(np.array_equal(archive[name], array) for name, array in arrays.items())
+    with zipfile.ZipFile(tmp_path / "a.npz") as file:
+        assert {entry.date_time[0] for entry in file.infolist()} == {1980}
+
+
+@pytest.mark.usefixtures("quick")
+def test_run_becomes_a_bundle_that_the_report_accepts(run, tmp_path):
+    directory = export.export(run, tmp_path, tiny.mnist(), tiny.PROTOCOL)
+    assert directory == tmp_path / "tiny-vae" / "1"
+    manifest, _ = report.open_bundle(directory)
+    assert "figures/losses.png" in manifest.files
+    card = (directory / "CARD.md").read_text()
+    assert "200 training digits; 100 others" in card
+    assert [path.name for path in directory.parent.iterdir()] == ["1"]
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    "step",
+    [
+        "graphs.check",
+        "graphs.of_files",
+        "check_parity",
+        "measure",
+        "check_metrics",
+        "golden",
+        "npz",
+        "Manifest",
+        "report.write_card",
+        "file_records",
+        "_fsync",
+    ],
+)
+def test_export_that_fails_leaves_nothing(step, run, tmp_path, monkeypatch):
+    def fail(*arguments, **options):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(report, "write_card", lambda directory, *_: (directory / "CARD.md").write_text("card"))
+    monkeypatch.setattr(f"training.export.{step}", fail)
+    with pytest.raises(OSError, match="disk full"):
+        export.export(run, tmp_path, tiny.mnist(), tiny.PROTOCOL)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert list((tmp_path / "tiny-vae").iterdir()) == []
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from training import export
+
+def write(directory):
+    (directory / "encoder.onnx").write_bytes(b"1" * 100_000)
+    (directory / "figures").mkdir()
+    die("write")
+    (directory / "manifest.json").write_text("{}")
+
+def die(point):
+    if point == sys.argv[2]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+fsync, rename = export._fsync, Path.rename
+export._fsync = lambda path: (die("fsync"), fsync(path))
+Path.rename = lambda path, target: (die("rename"), rename(path, target))
+export.publish(Path(sys.argv[1]), write)
+"""
+
+
+@pytest.mark.parametrize("point", ["write", "fsync", "rename"])
+def test_killed_export_leaves_nothing_under_the_name_and_the_next_one_succeeds(point, tmp_path):
+    target = tmp_path / "tiny" / "1"
+    process = subprocess.run([sys.executable, "-c", KILLED, str(target), point], check=False)
+    assert process.returncode == -signal.SIGKILL
+    assert not target.exists()
+    assert all(path.name.startswith(".") for path in target.parent.iterdir())
+    export.publish(target, lambda directory: (directory / "manifest.json").write_text("{}"))
+    assert files(target) == {"manifest.json": b"{}"}
+
+
+def test_bundle_is_never_changed_unless_told_so(tmp_path):
+    target = tmp_path / "tiny" / "1"
+    export.publish(target, lambda directory: (directory / "a").write_text("old"))
+    with pytest.raises(ExportError, match=r"1 exists, and a bundle is never changed: raise bundle.version"):
+        export.publish(target, lambda directory: (directory / "a").write_text("new"))
+    assert files(target) == {"a": b"old"}
+    export.publish(target, lambda directory: (directory / "b").write_text("new"), replace=True)
+    assert files(target.parent) == {"1/b": b"new"}
+
+
+def test_failed_replacement_keeps_the_old_bundle(tmp_path):
+    target = tmp_path / "tiny" / "1"
+    export.publish(target, lambda directory: (directory / "a").write_text("old"))
+    with pytest.raises(ZeroDivisionError):
+        export.publish(target, lambda directory: 1 / 0, replace=True)
+    assert files(target.parent) == {"1/a": b"old"}
+
+
+def test_bundle_that_appears_meanwhile_is_kept(tmp_path):
+    target = tmp_path / "tiny" / "1"
+
+    def write(directory: Path) -> None:
+        target.mkdir()
+        (target / "a").write_text("theirs")
+
+    with pytest.raises(ExportError, match="exists"):
+        export.publish(target, write)
+    assert files(target.parent) == {"1/a": b"theirs"}
+
+
+@pytest.mark.usefixtures("quick")
+def test_graphs_that_do_not_agree_with_torch_are_not_written(run, tmp_path, monkeypatch):
+    other = copy.deepcopy(tiny.autoencoder("vae"))
+    with torch.no_grad():
+        other.get_parameter("decoder.2.bias")[400] += 0.01
+    config, _, meta = fit.load_run(run)
+    monkeypatch.setattr(fit, "load_run", lambda run: (config, other, meta))
+    with pytest.raises(ParityError, match="image in batches of 1 differs from torch"):
+        export.export(run, tmp_path, tiny.mnist(), tiny.PROTOCOL)
+    assert files(tmp_path) == {}
+
+
+def test_figures_must_agree_to_four_digits():
+    def figures(value: float) -> dict[str, Metric]:
+        return {"nll": Metric(value=value, unit="nats per image", meaning="")}
+
+    export.check_metrics(figures(88.12), figures(88.12 * (1 + 4e-4)))
+    with pytest.raises(ParityError, match=r"nll is 88.2 through ONNX and 88.12 in torch"):
+        export.check_metrics(figures(88.12), figures(88.20))
+    with pytest.raises(ParityError):
+        export.check_metrics(figures(0.0), figures(1e-9))
+
+
+def test_run_on_other_data_is_refused(run, tmp_path):
+    with pytest.raises(ExportError, match="other data"):
+        export.export(run, tmp_path, tiny.mnist()._replace(sha256="f" * 64), tiny.PROTOCOL)
+
+
+@pytest.mark.usefixtures("quick")
+def test_command_tells_where_the_bundle_is(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(export.data, "load", lambda directory: tiny.mnist())
+    monkeypatch.setattr(export, "QUICK", tiny.PROTOCOL)
+    parser = argparse.ArgumentParser()
+    export.add_arguments(parser)
+    said = export.run(parser.parse_args([str(run), "--models", str(tmp_path), "--quick"]))
+    assert said.startswith(f"{tmp_path / 'tiny-vae' / '1'} is written")
+    assert json.loads((tmp_path / "tiny-vae" / "1" / "manifest.json").read_text())["name"] == "tiny-vae"

@@ -1,0 +1,107 @@
+"""CARD.md of a bundle: what it is, from which data, how trained, how good, what it can't do, and its pictures."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from models.manifest import Manifest, Metric
+from training.config import Config
+
+KINDS = {"ae": "An autoencoder", "vae": "A variational autoencoder"}
+CAPTIONS = {
+    "samples.png": "Samples, a row per label: noise, through the prior, through the decoder.",
+    "reconstructions.png": "Test digits and their reconstructions from the posterior mean.",
+    "latents.png": "Where test digits lie in latent space, by class.",
+    "traversal.png": "One latent dimension moved at a time, from one test digit.",
+    "random.png": "Random points decoded without the prior, and samples drawn through it.",
+    "losses.png": "Loss over the training, from the end of the first epoch on.",
+}
+
+
+def card(manifest: Manifest, training: Sequence[str], pictures: Sequence[str]) -> str:
+    """The card as Markdown. training: how it was trained, one line each; pictures: names of files in figures/."""
+    trained = [
+        *training,
+        f"Seed {manifest.seed}; configuration of SHA-256 `{manifest.config_sha256}`.",
+        "Made with " + ", ".join(f"{program} {version}" for program, version in manifest.producers.items()) + ".",
+    ]
+    parts = [
+        f"# {manifest.name}, version {manifest.version}",
+        manifest.description,
+        "## What it is",
+        _what(manifest),
+        "## Data",
+        "MNIST (LeCun, Cortes & Burges): 28×28 grey images of handwritten digits, 60,000 to learn from and 10,000 to "
+        "test on. Ink is 1, paper is 0. The four uncompressed files have the SHA-256 "
+        f"`{manifest.data_sha256}`.",
+        "## Training",
+        "\n".join(f"- {line}" for line in trained),
+        "## Figures",
+        "Measured on test digits, through the ONNX graphs of this bundle.",
+        metrics_table(manifest.metrics),
+        "## Pictures",
+        *(f"![{name.removesuffix('.png')}](figures/{name})\n\n{CAPTIONS[name]}" for name in pictures),
+        "## Limits",
+        "\n".join(f"- {line}" for line in _limits(manifest)),
+        "## Licence",
+        f"{manifest.licence[0].upper()}{manifest.licence[1:]}.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def account(config: Config, meta: Mapping[str, Any]) -> list[str]:
+    """How a run went, one line each, from its configuration and its meta.json."""
+    objective, prior = config.objective, config.prior
+    widths = "-".join(map(str, (784, *config.network.hidden, config.network.latent_dim)))
+    aim = {
+        "ae": "squared error per pixel between grey digits and their reconstructions",
+        "vae": "the negative evidence lower bound of digits binarised afresh each time they are seen",
+    }[objective.kind]
+    if prior.kind == "standard_normal":
+        shaped = "Prior: the standard normal, whatever the label."
+    else:
+        when = {"after": "fitted once the networks were done", "jointly": "learned with the networks"}[prior.fitted]
+        shaped = f"Prior: a label-conditional RealNVP flow of {prior.couplings} couplings {prior.width} wide, {when}."
+    epochs = ", ".join(f"{count} epochs of the {stage}" for stage, count in meta["epochs"].items())
+    return [
+        f"Networks: fully connected, {widths} and its mirror image, ReLU between layers.",
+        f"Loss: {aim}.",
+        shaped,
+        f"Learned from {meta['train_rows']:,} training digits; {meta['validation_rows']:,} others watched the loss.",
+        f"{epochs}: {meta['wall_seconds'] / 60:.1f} minutes on {meta['machine']}.",
+    ]
+
+
+def metrics_table(metrics: dict[str, Metric]) -> str:
+    """Name, value to four significant digits, unit and meaning, as a Markdown table."""
+    rows = [f"| `{name}` | {metric.value:.4g} | {metric.unit} | {metric.meaning} |" for name, metric in metrics.items()]
+    return "\n".join(["| figure | value | unit | meaning |", "|---|---:|---|---|", *rows])
+
+
+def _what(manifest: Manifest) -> str:
+    classes = len(manifest.classes)
+    likelihood = {"ae": "It has no likelihood.", "vae": "Its likelihood is Bernoulli, pixel by pixel."}[manifest.kind]
+    return (
+        f"{KINDS[manifest.kind]} with {manifest.latent_dim} latent dimensions, as four ONNX graphs (encoder, "
+        f"decoder, prior, density; opset {manifest.opset}). {likelihood} The prior draws a latent for any "
+        f"of {classes} labels; where no label is asked for, each is as likely as the others."
+    )
+
+
+def _limits(manifest: Manifest) -> list[str]:
+    limits = [
+        "It knows the digits of MNIST: one, centred, upright, 28×28. Of any other picture it makes the digit that "
+        "comes nearest, and does not say so.",
+        f"A latent of {manifest.latent_dim} numbers holds only the main strokes: what comes out is smoother than ink.",
+        "A sample asked for by label now and then looks like another digit. Nobody has read the samples one by one.",
+        "The writers were US Census Bureau employees and high-school students; other hands write otherwise.",
+    ]
+    if manifest.kind == "vae":
+        limits.append(
+            "Nats are those of dynamically binarised MNIST, and compare with no others: not with fixed or thresholded "
+            "binarisation, nor with grey pixels."
+        )
+    else:
+        limits.append(
+            "Its decoder makes digits only near codes it has seen: sample through the prior, not by decoding noise."
+        )
+    return limits

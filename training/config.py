@@ -1,0 +1,161 @@
+"""One training run as data: a TOML file, checked before anything else happens. Only keys that change a result exist."""
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from models.manifest import BundleName
+from training.errors import ConfigError
+
+Count = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+# pydantic puts the chosen variant's tag between a section's name and the key's; no key is called so.
+TAGS = frozenset({"ae", "vae", "flow", "standard_normal"})
+
+
+class Section(BaseModel):
+    """A frozen table that refuses keys it does not know and values of another type."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Bundle(Section):
+    """What the result will be called."""
+
+    name: BundleName
+    version: Count
+    description: str
+
+
+class Data(Section):
+    """validation_rows: held out of the 60,000 training digits, for the validation curve and for choosing values."""
+
+    validation_rows: Count
+
+
+class Network(Section):
+    """hidden: widths of the encoder's hidden layers from the image on; the decoder mirrors them."""
+
+    kind: Literal["mlp"]
+    hidden: tuple[Count, ...]
+    latent_dim: Annotated[int, Field(gt=1, le=4096)]
+
+
+class AeObjective(Section):
+    """Squared error. code_noise: blur of the codes that the prior is fitted to, in their standard deviations."""
+
+    kind: Literal["ae"]
+    code_noise: Annotated[float, Field(gt=0, lt=1)]
+
+
+class VaeObjective(Section):
+    """ELBO. binarised_share: of the encoder's inputs; the rest are grey. kl_warmup_share: of the steps."""
+
+    kind: Literal["vae"]
+    binarised_share: Share
+    kl_warmup_share: Share
+
+
+class Schedule(Section):
+    """How one stage is optimised: AdamW, linear warm-up, cosine decay, counted in steps so that a run repeats.
+
+    ema: weight of the past in the running average of the weights, which is what is kept in the end.
+    clip_norm: largest norm of the gradient.
+    """
+
+    epochs: Count
+    batch_rows: Count
+    learning_rate: Annotated[float, Field(gt=0)]
+    warmup_steps: Annotated[int, Field(ge=0)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    ema: Annotated[float, Field(ge=0, lt=1)]
+    clip_norm: Annotated[float, Field(gt=0)]
+
+
+class StandardNormalPrior(Section):
+    """N(0, I), with nothing to fit."""
+
+    kind: Literal["standard_normal"]
+
+
+class FlowPrior(Section):
+    """A label-conditional flow, fitted "after" the networks, by its own schedule, or "jointly" with them."""
+
+    kind: Literal["flow"]
+    fitted: Literal["after", "jointly"]
+    couplings: Count
+    width: Count
+    training: Schedule | None = None
+
+    @model_validator(mode="after")
+    def _has_a_schedule_if_it_needs_one(self) -> Self:
+        if (self.fitted == "after") != (self.training is not None):
+            raise ValueError('[prior.training] goes with fitted = "after", and only with it')
+        return self
+
+
+class Run(Section):
+    """Where and how the run happens. checkpoint_s: at most this much work, in seconds, is lost when it is killed."""
+
+    seed: Annotated[int, Field(ge=0)]
+    device: Literal["auto", "cpu", "cuda"]
+    checkpoint_s: Annotated[float, Field(ge=0)]
+    tensorboard: bool
+
+
+class Config(Section):
+    """Everything that a run depends on, besides the data."""
+
+    bundle: Bundle
+    data: Data
+    network: Network
+    objective: Annotated[AeObjective | VaeObjective, Field(discriminator="kind")]
+    training: Schedule
+    prior: Annotated[FlowPrior | StandardNormalPrior, Field(discriminator="kind")]
+    run: Run
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if self.objective.kind == "ae" and (self.prior.kind != "flow" or self.prior.fitted != "after"):
+            raise ValueError('an autoencoder needs a flow as prior, fitted "after": nothing else shapes its codes')
+        return self
+
+    def canonical(self) -> bytes:
+        """The configuration as canonical JSON: sorted keys, no spaces, UTF-8."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":")).encode()
+
+    def sha256(self) -> str:
+        """Digest of `canonical`, in hex."""
+        return hashlib.sha256(self.canonical()).hexdigest()
+
+
+def read(path: Path) -> Config:
+    """The configuration in a TOML file. Raises ConfigError, naming the file and each bad key by its dotted name."""
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} can't be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    return parse(json.dumps(tables, default=str), str(path))
+
+
+def parse(text: str | bytes, source: str) -> Config:
+    """The configuration in a JSON text that came from `source`. Raises ConfigError."""
+    try:
+        return Config.model_validate_json(text)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        raise ConfigError(f"{source}: {'; '.join(map(_sentence, problems))}") from error
+
+
+def _sentence(problem: dict) -> str:
+    key = ".".join(str(part) for part in problem["loc"] if part not in TAGS)
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: no such key"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{key}: {message}" if key else message
