@@ -2,8 +2,8 @@
 
 So a page of samples can be made by any replica, in any order, without state. The bits are Philox 4x64-10 (Salmon et
 al. 2011, "Parallel random numbers: as easy as 1, 2, 3") as NumPy's bit stream gives them, which is stable over versions
-and machines. They become normal through the inverse distribution function (Wichura 1988, algorithm AS 241), written with
-+ − × ÷ and √ alone: IEEE 754 fixes those to the last bit, while a library's log or cos may change with its build.
+and machines. They become normal through the inverse distribution function (Wichura 1988, algorithm AS 241), written
+with + − × ÷ and √ alone: IEEE 754 fixes those to the last bit, while a library's log or cos may change with its build.
 """
 
 from typing import Final

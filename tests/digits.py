@@ -4,7 +4,7 @@ import base64
 import gzip
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import orjson
@@ -13,10 +13,19 @@ from PIL import Image
 DIRECTORY = Path(__file__).parent / "data"
 
 
-def images() -> np.ndarray:
-    """The sample's test digits: uint8 (n, 28, 28), 255 is ink."""
-    content = gzip.decompress((DIRECTORY / "t10k-images-idx3-ubyte.gz").read_bytes())
-    return np.frombuffer(content, np.uint8, offset=16).reshape(-1, 28, 28)
+def images(half: Literal["train", "test"] = "test") -> np.ndarray:
+    """One half of the sample, uint8 (n, 28, 28), 255 is ink."""
+    return _content(half, "images-idx3", 16).reshape(-1, 28, 28)
+
+
+def labels(half: Literal["train", "test"] = "test") -> np.ndarray:
+    """Labels of the same half, uint8 (n,)."""
+    return _content(half, "labels-idx1", 8)
+
+
+def _content(half: str, kind: str, offset: int) -> np.ndarray:
+    path = DIRECTORY / f"{'t10k' if half == 'test' else half}-{kind}-ubyte.gz"
+    return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=offset)
 
 
 def png(digit: np.ndarray) -> bytes:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from tests.training import tiny
-from training import evaluate, fit
+from training import evaluate, fit, likelihood
+from training import model as model_module
 from training.data import Digits, to_pixels
 from training.evaluate import Protocol
 from training.model import Model, of_torch
@@ -40,7 +41,7 @@ def blind_vae(mean=0.0, log_var=0.0, logit=-1.0, prior_means=(0.0, 0.0), weights
 
 
 def binary() -> np.ndarray:
-    return evaluate.binarised(to_pixels(tiny.mnist().test.images).numpy(), 1)
+    return likelihood.binarised(to_pixels(tiny.mnist().test.images).numpy(), 1)
 
 
 def blind_nll(images: np.ndarray, logit: float) -> float:
@@ -49,7 +50,7 @@ def blind_nll(images: np.ndarray, logit: float) -> float:
 
 
 def test_bound_is_exact_where_the_posterior_is_the_prior():
-    metrics = evaluate.lower_bound(blind_vae(), binary())
+    metrics = likelihood.lower_bound(blind_vae(), binary())
     exact = blind_nll(binary(), -1.0)
     assert metrics["negative_elbo"].value == pytest.approx(exact, rel=1e-6)
     assert metrics["reconstruction"].value == pytest.approx(exact, rel=1e-6)
@@ -60,7 +61,7 @@ def test_bound_is_exact_where_the_posterior_is_the_prior():
 def test_bound_exceeds_the_likelihood_by_the_divergence():
     mean, log_var = 0.7, -1.5
     images = np.repeat(binary(), 20, axis=0)  # (6000, …): one draw each
-    metrics = evaluate.lower_bound(blind_vae(mean, log_var), images)
+    metrics = likelihood.lower_bound(blind_vae(mean, log_var), images)
     divergence = 2 * 0.5 * (mean**2 + math.exp(log_var) - 1 - log_var)
     assert metrics["negative_elbo_standard_normal"].value == pytest.approx(
         blind_nll(images, -1.0) + divergence, rel=1e-6
@@ -73,7 +74,7 @@ def test_bound_exceeds_the_likelihood_by_the_divergence():
 
 
 def test_importance_weights_close_the_gap_that_the_bound_leaves():
-    metrics = evaluate.importance_weighted(blind_vae(0.3, -0.5), binary(), 40, 2000)
+    metrics = likelihood.importance_weighted(blind_vae(0.3, -0.5), binary(), 40, 2000)
     exact = blind_nll(binary()[::7][:40], -1.0)
     assert metrics["nll_iw2000"].value == pytest.approx(exact, abs=0.02)
     assert metrics["nll_iw2000_negative_elbo"].value > exact + 0.1
@@ -84,7 +85,7 @@ def test_prior_is_marginalised_over_labels_with_their_weights():
     model = blind_vae(prior_means=(-2.0, 1.0), weights=(0.25, 0.75))
     noise = np.zeros((1, 1, 2), np.float32)  # the draw is the mean, the origin
     zero = np.zeros((1, 2), np.float32)
-    _, log_pz, log_qz = evaluate.log_terms(model, binary()[:1], zero, zero, noise)
+    _, log_pz, log_qz = likelihood.log_terms(model, binary()[:1], zero, zero, noise)
     wanted = math.log(0.25 * math.exp(-4) + 0.75 * math.exp(-1)) - LOG_TWO_PI
     assert log_pz[0, 0] == pytest.approx(wanted, rel=1e-6)
     assert log_qz[0, 0] == pytest.approx(-LOG_TWO_PI, rel=1e-6)
@@ -93,9 +94,9 @@ def test_prior_is_marginalised_over_labels_with_their_weights():
 def test_figures_do_not_depend_on_how_many_rows_are_measured_at_once(monkeypatch):
     model = of_torch(tiny.autoencoder("vae"))
     images = binary()[:40]
-    whole = evaluate.lower_bound(model, images) | evaluate.importance_weighted(model, images, 10, 8)
-    monkeypatch.setattr(evaluate, "ROWS", 17)
-    parts = evaluate.lower_bound(model, images) | evaluate.importance_weighted(model, images, 10, 8)
+    whole = likelihood.lower_bound(model, images) | likelihood.importance_weighted(model, images, 10, 8)
+    monkeypatch.setattr(model_module, "ROWS", 17)
+    parts = likelihood.lower_bound(model, images) | likelihood.importance_weighted(model, images, 10, 8)
     for name, metric in parts.items():
         # float32 holds the 550 nats of one image to 3e-5; other draws would move each figure by far more
         assert metric.value == pytest.approx(whole[name].value, abs=1e-4), name
@@ -150,19 +151,19 @@ def test_unit_is_active_if_its_mean_varies():
 
 def test_binarisation_is_one_published_draw():
     pixels = np.full((2, 1, 28, 28), 0.25, np.float32)
-    draw = evaluate.binarised(pixels, evaluate.SEED)
+    draw = likelihood.binarised(pixels, likelihood.SEED)
     assert set(np.unique(draw)) == {0, 1}
     assert draw.mean() == pytest.approx(0.25, abs=0.05)
     packed = np.packbits(draw.astype(np.uint8)).tobytes()
-    assert evaluate.binary_sha256(draw) == hashlib.sha256(packed).hexdigest()
+    assert likelihood.binary_sha256(draw) == hashlib.sha256(packed).hexdigest()
     # If this changes, NumPy's stream did, and no figure compares with an older one.
-    assert evaluate.binary_sha256(draw)[:16] == "76a590d1c6ad09c7"
+    assert likelihood.binary_sha256(draw)[:16] == "76a590d1c6ad09c7"
 
 
 def test_black_and_white_pixels_are_certain():
     pixels = np.zeros((1, 1, 28, 28), np.float32)
     pixels[0, 0, :14] = 1
-    assert np.array_equal(evaluate.binarised(pixels, 5), pixels)
+    assert np.array_equal(likelihood.binarised(pixels, 5), pixels)
 
 
 def test_images_are_spread_evenly():
