@@ -5,11 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from training import data, figures, fit
 from training.data import Digits
 from training.errors import ExportError
+from training.figures import Figure
 from training.journal import read_journal
 from training.model import Model
 from training.report import open_bundle

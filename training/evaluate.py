@@ -1,38 +1,25 @@
 """How good a model is: figures on the test digits, each with its unit and what it means.
 
-Nats are summed over dimensions and averaged over images; sums over images and draws are float64. Burda, Grosse &
-Salakhutdinov 2016 for the importance-weighted bound and the active units.
+Sums over images are float64. Those in nats are in likelihood.py. Burda, Grosse & Salakhutdinov 2016 (active units).
 """
 
 import argparse
-import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from models.manifest import Metric
 from training import data, fit
+from training.autoencoder import ACTIVE_VARIANCE
 from training.data import Digits, Mnist, to_pixels
 from training.journal import replace_file
-from training.model import FloatArray, Model, of_torch
-from training.objectives import (
-    bernoulli_log_likelihood,
-    gaussian_log_likelihood,
-    importance_weighted_bound,
-    kl_to_standard_normal,
-    log_marginal,
-)
+from training.likelihood import SEED, binarised, importance_weighted, lower_bound
+from training.model import FloatArray, Model, chunks, of_torch
 
-SEED = 13126114  # of every draw below: the number of Kingma & Welling 2013 on arXiv
-ROWS = 4096  # at once through the model: about 13 MB of logits
 METRICS_FILE = "metrics.json"
-NATS = "nats per image"
 
 
 @dataclass(frozen=True)
@@ -87,21 +74,10 @@ def strided(digits: Digits, count: int) -> Digits:
     return Digits(*(part[::every][:count] for part in digits))
 
 
-def binarised(pixels: FloatArray, seed: int) -> FloatArray:
-    """One draw of every pixel as 0 or 1, 1 with the pixel's own value as its probability; same shape."""
-    draw = np.random.Generator(np.random.Philox(seed)).random(pixels.shape, np.float32)
-    return (draw < pixels).astype(np.float32)
-
-
-def binary_sha256(binary: FloatArray) -> str:
-    """Digest of binary images, packed eight pixels to a byte, the first in the highest bit."""
-    return hashlib.sha256(np.packbits(binary.astype(bool)).tobytes()).hexdigest()
-
-
 def reconstruction(model: Model, pixels: FloatArray, train_pixels: FloatArray) -> dict[str, Metric]:
     """Squared error of grey images decoded at their posterior mean, and its ratio to PCA of as many dimensions."""
     squared = 0.0
-    for chunk in _chunks(len(pixels), ROWS, "reconstruction"):
+    for chunk in chunks(len(pixels), "reconstruction"):
         image, _ = model.decode(model.encode(pixels[chunk])[0])
         squared += float(np.square(image - pixels[chunk], dtype=np.float64).sum())
     mse = squared / pixels.size
@@ -138,7 +114,7 @@ def label_accuracy(model: Model, pixels: FloatArray, labels: NDArray[np.int64]) 
     """How often the label of highest p(label given z) at the posterior mean is the right one."""
     right = 0
     log_weights = np.log(model.class_weights)
-    for chunk in _chunks(len(pixels), ROWS, "labels"):
+    for chunk in chunks(len(pixels), "labels"):
         log_pz_y = model.density(model.encode(pixels[chunk])[0])
         right += int(((log_pz_y + log_weights).argmax(1) == labels[chunk]).sum())
     meaning = "test images whose likeliest label under p(label given z) at the posterior mean is the right one"
@@ -146,97 +122,12 @@ def label_accuracy(model: Model, pixels: FloatArray, labels: NDArray[np.int64]) 
     return {"label_accuracy": metric}
 
 
-def lower_bound(model: Model, binary: FloatArray) -> dict[str, Metric]:
-    """The negative evidence lower bound of binary images and its two terms, one draw of z an image.
-
-    The prior is marginalised over labels. The bound under N(0, I) in its place has its KL in closed form.
-    """
-    random = np.random.Generator(np.random.Philox(SEED + 1))
-    terms = []
-    for chunk in _chunks(len(binary), ROWS, "lower bound"):
-        images = binary[chunk]
-        mean, log_var = model.encode(images)
-        noise = random.standard_normal(mean.shape, np.float32)
-        log_px_z, log_pz, log_qz = log_terms(model, images, mean, log_var, noise[:, None])
-        normal_kl = kl_to_standard_normal(*map(torch.from_numpy, (mean, log_var))).numpy()
-        terms.append(np.stack([log_px_z[:, 0], log_pz[:, 0], log_qz[:, 0], normal_kl]).astype(np.float64))
-    log_px_z, log_pz, log_qz, normal_kl = np.concatenate(terms, 1)  # each (n,)
-    about = f"{len(binary):,} test images binarised once with seed {SEED}, one draw of z each"
-
-    def metric(values: NDArray[np.float64], meaning: str) -> Metric:
-        return Metric(value=float(values.mean()), unit=NATS, meaning=f"{meaning}; {about}")
-
-    return {
-        "negative_elbo": metric(
-            log_qz - log_pz - log_px_z,
-            f"−ELBO, prior marginalised over labels; SHA-256 of the packed bits {binary_sha256(binary)}",
-        ),
-        "reconstruction": metric(-log_px_z, "−log p(x given z), the first term of negative_elbo"),
-        "kl": metric(log_qz - log_pz, "log q(z given x) − log p(z), the second term of negative_elbo"),
-        "negative_elbo_standard_normal": metric(
-            normal_kl - log_px_z, "−ELBO with N(0, I) as the prior, its KL in closed form"
-        ),
-    }
-
-
-def importance_weighted(model: Model, binary: FloatArray, images: int, draws: int) -> dict[str, Metric]:
-    """The importance-weighted estimate of −log p(x) over evenly spread images, and −ELBO from the same draws."""
-    every = max(1, len(binary) // images)
-    binary = binary[::every][:images]
-    random = np.random.Generator(np.random.Philox(SEED + 2))
-    bounds, elbos = [], []
-    for chunk in _chunks(len(binary), max(1, ROWS // draws), "importance weights"):
-        mean, log_var = model.encode(binary[chunk])
-        noise = random.standard_normal((len(mean), draws, model.latent_dim), np.float32)
-        log_px_z, log_pz, log_qz = log_terms(model, binary[chunk], mean, log_var, noise)
-        log_weights = log_px_z.astype(np.float64) + log_pz - log_qz  # (n, k)
-        bounds.append(importance_weighted_bound(torch.from_numpy(log_weights.T)).numpy())
-        elbos.append(log_weights.mean(1))
-    bound, elbo = np.concatenate(bounds), np.concatenate(elbos)  # each (n,)
-    about = f"{len(binary):,} evenly spread test images, {draws:,} draws of z each"
-    name = f"nll_iw{draws}"
-    error = float(bound.std(ddof=1) / np.sqrt(len(bound)))
-    return {
-        name: Metric(
-            value=-float(bound.mean()),
-            unit=NATS,
-            meaning=f"importance-weighted upper bound on −log p(x), prior marginalised over labels; {about}",
-        ),
-        f"{name}_standard_error": Metric(value=error, unit=NATS, meaning=f"of {name}, over its images"),
-        f"{name}_negative_elbo": Metric(
-            value=-float(elbo.mean()), unit=NATS, meaning=f"−ELBO from the same images and draws as {name}"
-        ),
-    }
-
-
-def log_terms(
-    model: Model, images: FloatArray, mean: FloatArray, log_var: FloatArray, noise: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """log p(x given z), log p(z) and log q(z given x) in nats, each (n, k), at k draws of z an image.
-
-    images: (n, 1, 28, 28); mean, log_var: (n, d); noise: standard normal (n, k, d).
-    log p(z) is marginalised over labels with the model's class weights.
-    """
-    n, draws, _ = noise.shape
-    latents = mean[:, None] + np.exp(log_var / 2)[:, None] * noise  # (n, k, d)
-    rows = latents.reshape(n * draws, -1)
-    _, logits = model.decode(rows)
-    pixels = torch.from_numpy(images).repeat_interleave(draws, 0)
-    log_px_z = bernoulli_log_likelihood(pixels, torch.from_numpy(logits)).reshape(n, draws)
-    weights = torch.tensor(model.class_weights)
-    log_pz = log_marginal(torch.from_numpy(model.density(rows)), weights).reshape(n, draws)
-    repeated = (torch.from_numpy(part).repeat_interleave(draws, 0) for part in (mean, log_var))
-    log_qz = gaussian_log_likelihood(torch.from_numpy(rows), *repeated).reshape(n, draws)
-    return log_px_z.numpy(), log_pz.numpy(), log_qz.numpy()
-
-
 def active_units(model: Model, pixels: FloatArray) -> dict[str, Metric]:
-    """Latent dimensions whose posterior mean varies over images by more than 0.01."""
-    means = np.concatenate([model.encode(pixels[chunk])[0] for chunk in _chunks(len(pixels), ROWS, "active units")])
-    active = int((means.var(0, dtype=np.float64) > 0.01).sum())
-    meaning = (
-        f"of {model.latent_dim} latent dimensions, those whose posterior mean varies over images by more than 0.01"
-    )
+    """Latent dimensions whose posterior mean varies over images."""
+    means = np.concatenate([model.encode(pixels[chunk])[0] for chunk in chunks(len(pixels), "active units")])
+    active = int((means.var(0, dtype=np.float64) > ACTIVE_VARIANCE).sum())
+    varying = f"whose posterior mean varies over images by more than {ACTIVE_VARIANCE}"
+    meaning = f"of {model.latent_dim} latent dimensions, those {varying}"
     return {"active_units": Metric(value=active, unit="dimensions", meaning=meaning)}
 
 
@@ -244,12 +135,3 @@ def table(metrics: dict[str, Metric]) -> str:
     """Name, value to four significant digits and unit, one metric a line."""
     width = max(map(len, metrics))
     return "\n".join(f"{name:<{width}}  {metric.value:>10.4g}  {metric.unit}" for name, metric in metrics.items())
-
-
-def _chunks(total: int, size: int, label: str) -> Iterator[slice]:
-    """Slices of at most `size` rows, under a progress bar where somebody watches."""
-    with tqdm(total=total, desc=label, unit="image", disable=None, leave=False) as bar:
-        for start in range(0, total, size):
-            stop = min(start + size, total)
-            yield slice(start, stop)
-            bar.update(stop - start)

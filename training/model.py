@@ -3,17 +3,19 @@
 A torch module and a bundle's ONNX graphs both become a `Model`, so that one piece of code serves both.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from models.manifest import GraphName, Kind
 from training.autoencoder import Autoencoder
 
+ROWS = 4096  # at once through a model: 13 MB of logits
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 Function = Callable[..., tuple[FloatArray, ...]]
@@ -125,3 +127,13 @@ def of_torch(autoencoder: Autoencoder) -> Model:
 def uniform(classes: int) -> tuple[float, ...]:
     """Equal class weights: a request without a label gets each digit equally often."""
     return (1 / classes,) * classes
+
+
+def chunks(images: int, label: str, draws: int = 1) -> Iterator[slice]:
+    """Slices of the images that fit through a model at once, each drawn so often, with a bar where somebody watches."""
+    size = max(1, ROWS // draws)
+    with tqdm(total=images, desc=label, unit="image", disable=None, leave=False) as bar:
+        for start in range(0, images, size):
+            stop = min(start + size, images)
+            yield slice(start, stop)
+            bar.update(stop - start)

@@ -1,6 +1,8 @@
 """Tiny models and their bundles, made once for all tests that measure, export and draw. Do not write to them."""
 
+import atexit
 import json
+import shutil
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -57,7 +59,9 @@ def autoencoder(kind: str) -> Autoencoder:
 @cache
 def bundle(kind: str) -> Path:
     """The directory of that model's bundle."""
-    directory = Path(mkdtemp()) / f"tiny-{kind}" / "1"
+    home = Path(mkdtemp())
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    directory = home / f"tiny-{kind}" / "1"
     directory.mkdir(parents=True)
     export.write_bundle(directory, autoencoder(kind), config(kind), mnist(), PROTOCOL)
     return directory
