@@ -324,7 +324,6 @@ def test_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
 
 
 def test_tensorboard_gets_every_figure(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     journal = Journal(tmp_path / "log.jsonl", tensorboard=True)
