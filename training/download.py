@@ -47,7 +47,8 @@ def download(name: str, directory: Path, mirrors: Sequence[str], check: Callable
                 os.replace(part, directory / name)
                 return
         failures.append(f"{mirror}: {failure}")
-    raise DataError(f"{name} could not be fetched: {'; '.join(failures)}")
+    hint = "name a directory that holds the files with --data or MNIST_DIR"
+    raise DataError(f"{name} could not be fetched: {'; '.join(failures)}; {hint}")
 
 
 def _fetch(url: str, part: Path) -> None:
