@@ -23,6 +23,8 @@ FloatArray = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 LabelArray = npt.NDArray[np.int64]
 
+MAX_TRIES = 16  # draws of one latent until it is confident enough
+
 # models/README.md: agreement with the golden vectors leaves room for another device.
 _GOLDEN_IMAGES = {"atol": 1e-4, "rtol": 0.0}
 _GOLDEN_OTHERS = {"atol": 1e-3, "rtol": 1e-3}
@@ -61,11 +63,15 @@ class Reconstruction:
 
 @dataclass(frozen=True)
 class Samples:
-    """images: float32 (n, 1, 28, 28), labels: int64 (n,), latents: float32 (n, latent_dim)."""
+    """images: float32 (n, 1, 28, 28), labels: int64 (n,), latents: float32 (n, latent_dim).
+
+    confidence: p(label given z), float64 (n,); None where none was asked for.
+    """
 
     images: FloatArray
     labels: LabelArray
     latents: FloatArray
+    confidence: Float64Array | None
 
 
 @dataclass(frozen=True)
@@ -160,14 +166,29 @@ class Model:
         difference = np.subtract(outputs["image"], images, dtype=np.float64)
         return Reconstruction(outputs["image"], latents, np.square(difference).mean(axis=(1, 2, 3)), scores)
 
-    async def sample(self, noise: FloatArray, labels: LabelArray, deadline: float) -> Samples:
+    async def sample(
+        self, draw: Callable[[int], FloatArray], labels: LabelArray, deadline: float, min_confidence: float = 0.0
+    ) -> Samples:
         """New digits: noise, standard normal (n, latent_dim), and labels (n,) through prior and decoder.
 
+        draw: number of the try → noise of all rows. A latent whose p(label given z) is below min_confidence is drawn
+        again, up to MAX_TRIES times in all; the first to reach it is taken, else the most confident one.
         Raises QueueFull, DeadlineExceeded, InferenceFailed.
         """
-        prior = self.batchers["prior"]
-        latents = (await prior.submit({"noise": noise, "label": labels}, ("latent",), deadline))["latent"]
-        return Samples(await self.decode(latents, deadline), labels, latents)
+        latents = await self._prior(draw(0), labels, deadline)
+        confidence = None
+        if min_confidence > 0:
+            confidence = await self._confidence(latents, labels, deadline)
+            for attempt in range(1, MAX_TRIES):
+                unsure = np.flatnonzero(confidence < min_confidence)
+                if not unsure.size:
+                    break
+                candidates = await self._prior(draw(attempt)[unsure], labels[unsure], deadline)
+                found = await self._confidence(candidates, labels[unsure], deadline)
+                better = found > confidence[unsure]
+                latents[unsure[better]] = candidates[better]
+                confidence[unsure[better]] = found[better]
+        return Samples(await self.decode(latents, deadline), labels, latents, confidence)
 
     def draw_labels(self, uniforms: Float64Array) -> LabelArray:
         """Labels by the manifest's class weights, from uniforms in (0, 1): (n,) int64."""
@@ -178,13 +199,26 @@ class Model:
         for batcher in self.batchers.values():
             batcher.close()
 
+    async def _prior(self, noise: FloatArray, labels: LabelArray, deadline: float) -> FloatArray:
+        inputs: dict[str, npt.NDArray[Any]] = {"noise": noise, "label": labels}
+        latents: FloatArray = (await self.batchers["prior"].submit(inputs, ("latent",), deadline))["latent"]
+        return latents
+
+    async def _log_joint(self, latents: FloatArray, deadline: float) -> Float64Array:
+        """log p(y) p(z given y), nats (n, classes)."""
+        outputs = await self.batchers["density"].submit({"latent": latents}, ("log_pz_y",), deadline)
+        joint: Float64Array = outputs["log_pz_y"].astype(np.float64) + self._log_class_weights
+        return joint
+
     async def _log_prior(self, latents: FloatArray, deadline: float) -> Float64Array:
         """log p(z) = log Σ p(y) p(z given y), nats (n,)."""
-        outputs = await self.batchers["density"].submit({"latent": latents}, ("log_pz_y",), deadline)
-        joint = outputs["log_pz_y"].astype(np.float64) + self._log_class_weights  # (n, classes)
-        most = joint.max(axis=1)
-        total: Float64Array = most + np.log(np.exp(joint - most[:, np.newaxis]).sum(axis=1))
-        return total
+        return _log_sum_exp(await self._log_joint(latents, deadline))
+
+    async def _confidence(self, latents: FloatArray, labels: LabelArray, deadline: float) -> Float64Array:
+        """p(label given z) of each latent's own label: (n,)."""
+        joint = await self._log_joint(latents, deadline)
+        share: Float64Array = np.exp(joint[np.arange(len(labels)), labels] - _log_sum_exp(joint))
+        return share
 
 
 class Engine:
@@ -214,6 +248,13 @@ class Engine:
         self.is_closed = True
         for model in self.models:
             model.close()
+
+
+def _log_sum_exp(joint: Float64Array) -> Float64Array:
+    """(n, classes) → (n,)"""
+    most = joint.max(axis=1)
+    total: Float64Array = most + np.log(np.exp(joint - most[:, np.newaxis]).sum(axis=1))
+    return total
 
 
 def _bernoulli_log_likelihood(images: FloatArray, logits: FloatArray) -> Float64Array:

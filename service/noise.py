@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 SAMPLE_STREAM: Final = 0  # noise and labels of /sample
 POSTERIOR_STREAM: Final = 1  # draws from the posterior in /reconstruct
+STREAMS: Final = 2  # a further try of stream s is stream s + try · STREAMS
 MAX_SEED: Final = 2**64 - 1
 
 _BLOCK_WORDS = 4  # Philox 4x64 makes four words at each counter

@@ -8,6 +8,7 @@ from service.noise import MAX_SEED
 
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED, description="Makes the answer repeatable; drawn and told if left out.")]
 Label = Annotated[int, Field(ge=0)]
+_LABEL = "A class; several, taken in turn by index; balanced, all in turn; or any, by the class weights."
 
 
 class Query(BaseModel):
@@ -66,6 +67,13 @@ class SampleParameters(BaseModel):
         allow_inf_nan=False,
         description="Scale of the noise; below 1 more typical, less varied digits.",
     )
+    min_confidence: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        allow_inf_nan=False,
+        description="Draws a latent again, up to 16 times in all, until p(label given z) reaches this.",
+    )
 
 
 class SampleBody(SampleParameters):
@@ -73,24 +81,24 @@ class SampleBody(SampleParameters):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    label: Label | Annotated[list[Label], Field(min_length=1, max_length=1024)] | Literal["any"] = Field(
-        "any", description="A class; several, taken in turn by index; or any, by the model's class weights."
+    label: Label | Annotated[list[Label], Field(min_length=1, max_length=1024)] | Literal["any", "balanced"] = Field(
+        "any", description=_LABEL
     )
 
 
 class SampleQuery(SampleParameters, ImageOutputQuery):
     label: str = Field(
         "any",
-        pattern=r"^(any|\d{1,4}(,\d{1,4})*)$",
+        pattern=r"^(any|balanced|\d{1,4}(,\d{1,4})*)$",
         max_length=2000,
-        description="A class; several, joined by commas, taken in turn by index; or any, by the class weights.",
+        description=_LABEL.replace("several", "several, joined by commas"),
         examples=["7"],
     )
 
     def body(self) -> SampleBody:
         """The same wish as a POST would carry it."""
-        labels: list[int] | Literal["any"] = "any"
-        if self.label != "any":
+        labels: Any = self.label
+        if self.label[0].isdigit():
             labels = [int(part) for part in self.label.split(",")]
         wish = self.model_dump(include=set(SampleParameters.model_fields))
         return SampleBody(label=labels, **wish)
@@ -131,6 +139,7 @@ class SampleAnswer(BaseModel):
     images: Images
     labels: list[int]
     latents: list[list[float]] = Field(description="(n, latent_dim)")
+    confidence: list[float] = Field([], description="p(label given z); with min_confidence only.")
 
 
 class Problem(BaseModel):

@@ -110,7 +110,7 @@ def router(engine: Engine, boundaries: Boundaries, clock: Callable[[], float] = 
 
     @routes.get("/sample", **documents.SAMPLE)
     async def sample(request: Request, query: Annotated[SampleQuery, Query()]) -> Response:
-        """New digits from the prior. Sample i depends on seed, i, label and temperature alone."""
+        """New digits from the prior. Sample i depends on seed, i, label, temperature and min_confidence alone."""
         return await answer_sample(request, query, query.body())
 
     @routes.post("/sample", **documents.SAMPLE_POST)
@@ -136,11 +136,21 @@ def router(engine: Engine, boundaries: Boundaries, clock: Callable[[], float] = 
                 f"count: at most {limits.max_sample_count} samples are given at once; use offset for more."
             )
         seed = _seed(wish.seed)
-        uniforms, epsilon = noise.draw(seed, noise.SAMPLE_STREAM, wish.offset, wish.count, model.manifest.latent_dim)
-        labels = _labels(model, wish, uniforms)
-        samples = await model.sample(epsilon * np.float32(wish.temperature), labels, deadline())
+
+        def draw(attempt: int) -> tuple[noise.Float64Array, inputs.FloatArray]:
+            stream = noise.SAMPLE_STREAM + attempt * noise.STREAMS
+            return noise.draw(seed, stream, wish.offset, wish.count, model.manifest.latent_dim)
+
+        temperature = np.float32(wish.temperature)
+        labels = _labels(model, wish, draw(0)[0])
+        samples = await model.sample(
+            lambda attempt: draw(attempt)[1] * temperature, labels, deadline(), wish.min_confidence
+        )
         metadata = {"model": model.name, "seed": seed, "offset": wish.offset, "temperature": wish.temperature}
-        answer = Answer(metadata, vars(samples), first_index=wish.offset)
+        if samples.confidence is not None:
+            metadata["min_confidence"] = wish.min_confidence
+        rows = {name: values for name, values in vars(samples).items() if values is not None}
+        answer = Answer(metadata, rows, first_index=wish.offset)
         return await _respond(answer, media_type, query)
 
     return routes
@@ -150,11 +160,10 @@ def _labels(model: Model, wish: SampleBody, uniforms: noise.Float64Array) -> Any
     """(count,) int64: drawn by the class weights, or those asked for, in turn by index."""
     if wish.label == "any":
         return model.draw_labels(uniforms)
-    asked = np.atleast_1d(np.array(wish.label, np.int64))
-    if asked.max() >= len(model.manifest.classes):
-        raise InvalidParameter(
-            f"label: a class is a number from 0 to {len(model.manifest.classes) - 1}.", "unknown_label"
-        )
+    classes = len(model.manifest.classes)
+    asked = np.arange(classes) if wish.label == "balanced" else np.atleast_1d(np.array(wish.label, np.int64))
+    if asked.max() >= classes:
+        raise InvalidParameter(f"label: a class is a number from 0 to {classes - 1}.", "unknown_label")
     return asked[(wish.offset + np.arange(wish.count)) % len(asked)]
 
 
@@ -195,4 +204,4 @@ async def _respond(answer: Answer, media_type: str, query: ImageOutputQuery | No
 
 def _headers(metadata: Mapping[str, Any]) -> dict[str, str]:
     """The facts of every answer, also where its body has no room for them."""
-    return {f"X-{name.title()}": str(value) for name, value in metadata.items()}
+    return {f"X-{name.replace('_', '-').title()}": str(value) for name, value in metadata.items()}

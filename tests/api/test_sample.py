@@ -47,6 +47,46 @@ def test_unlabelled_samples_follow_the_class_weights(client: Client) -> None:
     np.testing.assert_allclose(shares, [0.5, 0.25, 0.25], atol=5 * 0.5 / np.sqrt(len(labels)))  # 5 standard errors
 
 
+def test_balanced_takes_every_class_in_turn(client: Client) -> None:
+    assert sample(client, count=5, seed=1, label="balanced", offset=1)["labels"].tolist() == [1, 2, 0, 1, 2]
+    assert client.post("/sample", json={"count": 3, "label": "balanced"}).json()["labels"] == [0, 1, 2]
+
+
+def confidence(latents: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """p(label given z) of the tiny bundle, from its density and class weights."""
+    joint = np.exp(bundles.log_pz_y(latents)) * np.array([0.5, 0.25, 0.25])
+    return joint[np.arange(len(labels)), labels] / joint.sum(axis=1)
+
+
+def test_unsure_samples_are_drawn_again_and_sure_ones_left_alone(client: Client) -> None:
+    plain = sample(client, count=60, seed=4, label="balanced")
+    before = confidence(plain["latents"], plain["labels"])
+    strict = sample(client, count=60, seed=4, label="balanced", min_confidence=0.6)
+    np.testing.assert_allclose(strict["confidence"], confidence(strict["latents"], strict["labels"]), rtol=1e-4)
+    assert (before < 0.6).any()
+    assert (strict["latents"][before >= 0.6] == plain["latents"][before >= 0.6]).all()
+    assert (strict["confidence"][before < 0.6] >= before[before < 0.6]).all()
+    assert (strict["confidence"] >= 0.6).mean() > (before >= 0.6).mean()
+    assert "confidence" not in plain
+
+
+def test_tries_are_bounded_and_the_most_confident_one_is_kept(client: Client) -> None:
+    found = sample(client, count=20, seed=4, label=1, min_confidence=0.999)
+    tries = [
+        noise.draw(4, noise.SAMPLE_STREAM + attempt * noise.STREAMS, 0, 20, bundles.LATENT_DIM)[1] + 1
+        for attempt in range(16)
+    ]
+    best = np.max([confidence(latents, found["labels"]) for latents in tries], axis=0)
+    assert (best < 0.999).all()
+    np.testing.assert_allclose(found["confidence"], best, rtol=1e-4)
+
+
+def test_drawing_again_keeps_pages_slices_of_one_series(client: Client) -> None:
+    whole = sample(client, count=64, seed=1, min_confidence=0.6)
+    page = sample(client, count=32, seed=1, offset=32, min_confidence=0.6)
+    assert (page["latents"] == whole["latents"][32:]).all()
+
+
 def test_a_seed_is_drawn_and_told_where_none_is_given(client: Client) -> None:
     first, second = (client.get("/sample").json() for _ in range(2))
     assert first["seed"] != second["seed"]
@@ -101,6 +141,8 @@ def test_an_autoencoder_samples_from_its_fitted_prior(client: Client) -> None:
         ("temperature=inf", "invalid_parameter"),
         ("temperature=2.1", "invalid_parameter"),
         ("temperature=-0.1", "invalid_parameter"),
+        ("min_confidence=1", "invalid_parameter"),
+        ("min_confidence=nan", "invalid_parameter"),
         ("offset=-1", "invalid_parameter"),
         ("offset=99999999999999999", "invalid_parameter"),
         ("columns=0", "invalid_parameter"),
