@@ -11,11 +11,10 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor, nn
 
-from training import objectives
+from training import networks, objectives
 from training.config import AeObjective, Config, VaeObjective
 from training.data import CLASSES, binarise, to_pixels
 from training.flow import ConditionalFlow, StandardNormal
-from training.networks import NETWORKS
 
 # exp(±) of half of these are posterior scales of about 0.001 and 20; beyond them the exponential only makes overflow.
 LOG_VAR_RANGE = (-14.0, 6.0)
@@ -74,8 +73,7 @@ def build(config: Config) -> Autoencoder:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.run.seed)
         latent_dim, classes, kind = config.network.latent_dim, len(CLASSES), config.objective.kind
-        outputs = latent_dim if kind == "ae" else 2 * latent_dim
-        encoder, decoder = NETWORKS[config.network.kind](latent_dim, outputs, config.network.hidden)
+        encoder, decoder = networks.build(config.network, latent_dim if kind == "ae" else 2 * latent_dim)
         if config.prior.kind == "standard_normal":
             prior: nn.Module = StandardNormal(latent_dim, classes)
         else:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from models.manifest import Manifest, Metric
-from training.config import Config
+from training.config import Config, ConvNetwork, MlpNetwork
 
 KINDS = {"ae": "An autoencoder", "vae": "A variational autoencoder"}
 CAPTIONS = {
@@ -51,7 +51,6 @@ def card(manifest: Manifest, training: Sequence[str], pictures: Sequence[str]) -
 def account(config: Config, meta: Mapping[str, Any]) -> list[str]:
     """How a run went, one line each, from its configuration and its meta.json."""
     objective, prior = config.objective, config.prior
-    widths = "-".join(map(str, (784, *config.network.hidden, config.network.latent_dim)))
     aim = {
         "ae": "squared error per pixel between grey digits and their reconstructions",
         "vae": "the negative evidence lower bound of digits binarised afresh each time they are seen",
@@ -63,12 +62,24 @@ def account(config: Config, meta: Mapping[str, Any]) -> list[str]:
         shaped = f"Prior: a label-conditional RealNVP flow of {prior.couplings} couplings {prior.width} wide, {when}."
     epochs = ", ".join(f"{count} epochs of the {stage}" for stage, count in meta["epochs"].items())
     return [
-        f"Networks: fully connected, {widths} and its mirror image, ReLU between layers.",
+        f"Networks: {_networks(config.network)}.",
         f"Loss: {aim}.",
         shaped,
         f"Learned from {meta['train_rows']:,} training digits; {meta['validation_rows']:,} others watched the loss.",
         f"{epochs}: {meta['wall_seconds'] / 60:.1f} minutes on {meta['machine']}.",
     ]
+
+
+def _networks(network: MlpNetwork | ConvNetwork) -> str:
+    if isinstance(network, MlpNetwork):
+        widths = "-".join(map(str, (784, *network.hidden, network.latent_dim)))
+        return f"fully connected, {widths} and its mirror image, ReLU between layers"
+    towers = (
+        f"{name} of {tower.fine_blocks} blocks of {tower.fine} channels at 14×14 and {tower.coarse_blocks} of "
+        f"{tower.coarse} at 7×7"
+        for name, tower in (("encoder", network.encoder), ("decoder", network.decoder))
+    )
+    return f"residual convolutions, {' and '.join(towers)}, around {network.latent_dim} latent dimensions"
 
 
 def metrics_table(metrics: dict[str, Metric]) -> str:

@@ -14,7 +14,7 @@ from training.errors import ConfigError
 Count = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 # pydantic puts the chosen variant's tag between a section's name and the key's; no key is called so.
-TAGS = frozenset({"ae", "vae", "flow", "standard_normal"})
+TAGS = frozenset({"ae", "vae", "flow", "standard_normal", "mlp", "conv"})
 
 
 class Section(BaseModel):
@@ -37,12 +37,41 @@ class Data(Section):
     validation_rows: Count
 
 
-class Network(Section):
+LatentDim = Annotated[int, Field(gt=1, le=4096)]
+
+
+class MlpNetwork(Section):
     """hidden: widths of the encoder's hidden layers from the image on; the decoder mirrors them."""
 
     kind: Literal["mlp"]
     hidden: tuple[Count, ...]
-    latent_dim: Annotated[int, Field(gt=1, le=4096)]
+    latent_dim: LatentDim
+
+
+class ConvTower(Section):
+    """Residual convolutions. fine, coarse: channels at 14×14 and 7×7; then the number of blocks at each.
+
+    width: of the linear layer between the 7×7 map and the latents.
+    """
+
+    fine: Count
+    coarse: Count
+    fine_blocks: Annotated[int, Field(ge=0)]
+    coarse_blocks: Annotated[int, Field(ge=0)]
+    width: Count
+
+
+class ConvNetwork(Section):
+    """Encoder and decoder are sized apart: only the decoder's cost is paid by every sample.
+
+    precision: of the arithmetic in training, where "bfloat16" pays on processors that have it; weights are float32.
+    """
+
+    kind: Literal["conv"]
+    latent_dim: LatentDim
+    precision: Literal["float32", "bfloat16"]
+    encoder: ConvTower
+    decoder: ConvTower
 
 
 class AeObjective(Section):
@@ -112,7 +141,7 @@ class Config(Section):
 
     bundle: Bundle
     data: Data
-    network: Network
+    network: Annotated[MlpNetwork | ConvNetwork, Field(discriminator="kind")]
     objective: Annotated[AeObjective | VaeObjective, Field(discriminator="kind")]
     training: Schedule
     prior: Annotated[FlowPrior | StandardNormalPrior, Field(discriminator="kind")]
@@ -155,6 +184,8 @@ def parse(text: str | bytes, source: str) -> Config:
 
 def _sentence(problem: dict) -> str:
     key = ".".join(str(part) for part in problem["loc"] if part not in TAGS)
+    if problem["type"] == "union_tag_invalid":
+        key = f"{key}.kind"
     if problem["type"] == "extra_forbidden":
         return f"{key}: no such key"
     message = problem["msg"].removeprefix("Value error, ")

@@ -3,13 +3,23 @@
 An encoder maps images (n, 1, 28, 28) in [0, 1] to (n, outputs); a decoder maps latents (n, d) to logits (n, 1, 28, 28).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 from torch import nn
 
+from training import convolutional
+from training.config import ConvNetwork, MlpNetwork
+
 IMAGE_SHAPE = (1, 28, 28)
 PIXELS = 28 * 28
+
+
+def build(network: MlpNetwork | ConvNetwork, outputs: int) -> tuple[nn.Module, nn.Module]:
+    """Encoder to so many outputs, and decoder from the network's latent dimension."""
+    if isinstance(network, ConvNetwork):
+        return convolutional.build(network, outputs)
+    return mlp(network.latent_dim, outputs, network.hidden)
 
 
 def mlp(latent_dim: int, outputs: int, hidden: Sequence[int]) -> tuple[nn.Module, nn.Module]:
@@ -24,6 +34,3 @@ def _layers(widths: Sequence[int]) -> list[nn.Module]:
     for inputs, outputs in pairwise(widths):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     return layers[:-1]
-
-
-NETWORKS: dict[str, Callable[[int, int, Sequence[int]], tuple[nn.Module, nn.Module]]] = {"mlp": mlp}

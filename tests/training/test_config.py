@@ -114,3 +114,9 @@ def test_digest_is_over_the_canonical_form_and_survives_a_round_trip(smoke: Conf
 
 def test_any_value_changes_the_digest(smoke: Config) -> None:
     assert configuration.parse(changed("run.seed", 2), "other").sha256() != smoke.sha256()
+
+
+@pytest.mark.parametrize(("toml", "bundle"), [("ae", "digits-ae"), ("mlp_vae", "digits-mlp-vae")])
+def test_a_committed_bundle_comes_from_the_committed_configuration(toml: str, bundle: str) -> None:
+    manifest = json.loads(Path(f"models/{bundle}/1/manifest.json").read_text())
+    assert configuration.read(Path(f"training/configs/{toml}.toml")).sha256() == manifest["config_sha256"]

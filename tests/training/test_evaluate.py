@@ -182,7 +182,8 @@ def test_every_figure_has_a_line_with_its_unit():
 
 def test_command_keeps_the_figures_beside_the_run(tmp_path, monkeypatch):
     fit.fit(tiny.config("ae"), tiny.mnist(), tmp_path / "run")
-    monkeypatch.setattr(evaluate.data, "load", lambda directory: tiny.mnist())
+    sample = tiny.mnist()  # read before the reader is replaced
+    monkeypatch.setattr(evaluate.data, "load", lambda directory: sample)
     monkeypatch.setattr(evaluate, "QUICK", tiny.PROTOCOL)
     parser = argparse.ArgumentParser()
     evaluate.add_arguments(parser)

@@ -247,7 +247,8 @@ def test_run_on_other_data_is_refused(run, tmp_path):
 
 @pytest.mark.usefixtures("quick")
 def test_command_tells_where_the_bundle_is(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(export.data, "load", lambda directory: tiny.mnist())
+    sample = tiny.mnist()  # read before the reader is replaced
+    monkeypatch.setattr(export.data, "load", lambda directory: sample)
     monkeypatch.setattr(export, "QUICK", tiny.PROTOCOL)
     parser = argparse.ArgumentParser()
     export.add_arguments(parser)

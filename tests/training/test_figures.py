@@ -32,7 +32,8 @@ def shown(figure) -> np.ndarray:
 
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(draw.data, "load", lambda directory: tiny.mnist())
+    sample = tiny.mnist()  # read before the reader is replaced
+    monkeypatch.setattr(draw.data, "load", lambda directory: sample)
 
 
 @pytest.mark.parametrize("kind", ["ae", "vae"])

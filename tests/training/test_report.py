@@ -22,7 +22,8 @@ def bundle(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report.data, "load", lambda directory: tiny.mnist())
+    sample = tiny.mnist()  # read before the reader is replaced
+    monkeypatch.setattr(report.data, "load", lambda directory: sample)
     monkeypatch.setattr(report, "FULL", tiny.PROTOCOL)
 
 
