@@ -6,6 +6,7 @@ from typing import Any
 
 import anyio.from_thread
 import httpx
+import hypothesis
 import pytest
 
 from service.app import create_app, load_engine
@@ -13,6 +14,10 @@ from service.engine import Engine
 from service.metrics import Metrics
 from service.settings import Settings
 from tests import bundles
+
+# A busy machine is no reason to fail, and a run is to be repeatable.
+hypothesis.settings.register_profile("project", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("project")
 
 
 class Client:

@@ -3,7 +3,7 @@
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from service.errors import InvalidImage
 from service.framing import frame
@@ -72,7 +72,6 @@ def test_resize_keeps_the_mean_ink(side):
     assert frame(pixels, "resize").mean() == pytest.approx(pixels.mean(), abs=1e-6)
 
 
-@settings(deadline=None)
 @given(
     height=st.integers(1, 70),
     width=st.integers(1, 70),

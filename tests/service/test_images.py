@@ -428,7 +428,7 @@ def test_no_text_of_a_library_is_shown():
 
 # Any bytes at all
 
-ANY = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+ANY = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 
 
 def is_answered(data):
