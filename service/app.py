@@ -2,14 +2,13 @@
 
 import contextlib
 import logging
-import os
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from models.manifest import GraphName
-from service import bundle, settings
+from service import bundle
 from service.engine import Engine, EngineLimits, Model
 from service.images import ImageLimits
 from service.metrics import Metrics
@@ -77,11 +76,6 @@ def load_engine(settings: Settings, metrics: Metrics) -> Engine:
     """Every bundle below models_dir, verified, self-checked and warmed up. Raises StartError."""
     loaded = [_load_model(bundle.load(directory), settings, metrics) for directory in bundle.find(settings.models_dir)]
     return Engine(loaded, settings.default_model)
-
-
-def from_environment() -> FastAPI:
-    """For a server that is given an import string: `uvicorn --factory service.app:from_environment`."""
-    return create_app(settings.load([], os.environ))
 
 
 def _load_model(verified: bundle.Bundle, settings: Settings, metrics: Metrics) -> Model:

@@ -39,14 +39,6 @@ class ImageInputQuery(Query):
     )
 
 
-class EncodeQuery(ImageInputQuery):
-    pass
-
-
-class DecodeQuery(ImageOutputQuery):
-    pass
-
-
 class ReconstructQuery(ImageInputQuery, ImageOutputQuery):
     draw: bool = Field(False, description="Decode a draw from the posterior instead of its mean.")
     seed: Seed | None = None

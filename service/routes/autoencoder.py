@@ -25,8 +25,6 @@ from service.outputs import Answer, Rendering
 from service.routes import documents
 from service.routes.errors import parameter_error
 from service.schemas import (
-    DecodeQuery,
-    EncodeQuery,
     ImageInputQuery,
     ImageOutputQuery,
     Limits,
@@ -68,7 +66,7 @@ def router(engine: Engine, boundaries: Boundaries, clock: Callable[[], float] = 
         return await run_in_threadpool(inputs.read_images, body, content_type, options)
 
     @routes.post("/encode", **documents.ENCODE)
-    async def encode(request: Request, query: Annotated[EncodeQuery, Query()]) -> Response:
+    async def encode(request: Request, query: Annotated[ImageInputQuery, Query()]) -> Response:
         """The approximate posterior of each image: mean and, for a VAE, log-variance of a diagonal Gaussian."""
         media_type = outputs.negotiate(request.headers.get("accept"), outputs.LATENT_OFFERS)
         model = engine.model(query.model)
@@ -79,7 +77,7 @@ def router(engine: Engine, boundaries: Boundaries, clock: Callable[[], float] = 
         return await _respond(Answer({"model": model.name}, rows, main="mean"), media_type)
 
     @routes.post("/decode", **documents.DECODE)
-    async def decode(request: Request, query: Annotated[DecodeQuery, Query()]) -> Response:
+    async def decode(request: Request, query: Annotated[ImageOutputQuery, Query()]) -> Response:
         """The mean image of each latent."""
         media_type = outputs.negotiate(request.headers.get("accept"), outputs.IMAGE_OFFERS)
         model = engine.model(query.model)
