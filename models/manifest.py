@@ -7,15 +7,17 @@ The one file that `training` (writer) and `service` (reader) share; standard lib
 import math
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 SCHEMA_VERSION = 1
 MANIFEST_FILE = "manifest.json"
 GOLDEN_FILE = "golden.npz"
+CALIBRATION_FILE = "calibration.json"
 IMAGE_SHAPE = (1, 28, 28)
 
 Kind = Literal["ae", "vae"]
 GraphName = Literal["encoder", "decoder", "prior", "density"]
+ScoreName = Literal["elbo", "log_likelihood", "kl", "mse"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 # A path below the bundle's directory, '/' between its parts, none of them hidden or '..'.
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$")]
@@ -60,6 +62,30 @@ class Metric(Record):
     value: Annotated[float, Field(allow_inf_nan=False)]
     unit: str
     meaning: str
+
+
+def _ascend(values: tuple[float, ...]) -> tuple[float, ...]:
+    if list(values) != sorted(values):
+        raise ValueError("percentiles do not ascend")
+    return values
+
+
+# The 0th, 1st, … 100th percentile of a score.
+Percentiles = Annotated[
+    tuple[Annotated[float, Field(allow_inf_nan=False)], ...],
+    Field(min_length=101, max_length=101),
+    AfterValidator(_ascend),
+]
+
+
+class Calibration(Record):
+    """How the scores of test digits are spread, to tell how unusual another image's score is.
+
+    images: how many test digits were scored; elbo, log_likelihood and kl in nats, a VAE's only; mse per pixel.
+    """
+
+    images: Annotated[int, Field(gt=0)]
+    scores: dict[ScoreName, Percentiles]
 
 
 class Manifest(Record):

@@ -12,27 +12,43 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
-from models.manifest import GOLDEN_FILE, MANIFEST_FILE, GraphName, Manifest, graph_file
+from models.manifest import (
+    CALIBRATION_FILE,
+    GOLDEN_FILE,
+    MANIFEST_FILE,
+    Calibration,
+    GraphName,
+    Manifest,
+    Record,
+    ScoreName,
+    graph_file,
+)
 from service.errors import BundleError
 
 _MAX_MANIFEST_BYTES = 1 << 20
 _MAX_FILE_BYTES = 256 << 20
 
+_Parsed = TypeVar("_Parsed", bound=Record)
+
 
 @dataclass(frozen=True)
 class Bundle:
-    """graphs: ONNX bytes. golden: arrays by name. digest: SHA-256 of manifest.json, which vouches for the rest."""
+    """graphs: ONNX bytes. golden: arrays by name. digest: SHA-256 of manifest.json, which vouches for the rest.
+
+    calibration: of every score of the bundle's kind; None where the bundle has none.
+    """
 
     manifest: Manifest
     digest: str
     graphs: Mapping[GraphName, bytes]
     golden: Mapping[str, npt.NDArray[Any]]
+    calibration: Calibration | None
 
 
 def find(models_dir: Path) -> list[Path]:
@@ -46,12 +62,7 @@ def find(models_dir: Path) -> list[Path]:
 def load(directory: Path) -> Bundle:
     """The bundle in a directory. Raises BundleError, which says which file is wrong and how."""
     text = _read(directory / MANIFEST_FILE, _MAX_MANIFEST_BYTES)
-    try:
-        manifest = Manifest.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the whole"
-        raise BundleError(f"{directory / MANIFEST_FILE}: {where}: {first['msg']}.") from error
+    manifest = _parsed(directory / MANIFEST_FILE, text, Manifest)
     if (manifest.name, str(manifest.version)) != (directory.parent.name, directory.name):
         raise BundleError(f"{directory}: its manifest is that of {manifest.name}/{manifest.version}.")
     files = {name: _verified(directory / name, manifest) for name in manifest.files if _is_served(name)}
@@ -60,12 +71,13 @@ def load(directory: Path) -> Bundle:
         digest=hashlib.sha256(text).hexdigest(),
         graphs={graph: files[graph_file(graph)] for graph in manifest.graphs},
         golden=_arrays(directory / GOLDEN_FILE, files[GOLDEN_FILE]),
+        calibration=_calibration(directory / CALIBRATION_FILE, files.get(CALIBRATION_FILE), manifest),
     )
 
 
 def _is_served(name: str) -> bool:
     """Card and figures are for people: not read here, so not checked."""
-    return name.endswith((".onnx", ".npz"))
+    return name == CALIBRATION_FILE or name.endswith((".onnx", ".npz"))
 
 
 def _verified(path: Path, manifest: Manifest) -> bytes:
@@ -93,6 +105,25 @@ def _read(path: Path, max_bytes: int) -> bytes:
     if len(data) > max_bytes:
         raise BundleError(f"{path}: larger than {max_bytes} bytes.")
     return data
+
+
+def _parsed(path: Path, text: bytes, kind: type[_Parsed]) -> _Parsed:
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        raise BundleError(f"{path}: {where}: {first['msg']}.") from error
+
+
+def _calibration(path: Path, text: bytes | None, manifest: Manifest) -> Calibration | None:
+    if text is None:
+        return None
+    calibration = _parsed(path, text, Calibration)
+    wanted = set(get_args(ScoreName)) if manifest.kind == "vae" else {"mse"}
+    if calibration.scores.keys() != wanted:
+        raise BundleError(f"{path}: scores: expected {', '.join(sorted(wanted))}, the scores of kind {manifest.kind}.")
+    return calibration
 
 
 def _arrays(path: Path, data: bytes) -> dict[str, npt.NDArray[Any]]:

@@ -6,7 +6,7 @@ summed over dimensions, computed in float64 from the graphs' outputs.
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +22,10 @@ from service.runtime import Device, Session
 FloatArray = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 LabelArray = npt.NDArray[np.int64]
+IndexArray = npt.NDArray[np.intp]
 
 MAX_TRIES = 16  # draws of one latent until it is confident enough
+_PERCENTS = np.arange(101.0)  # of a calibration's values
 
 # models/README.md: agreement with the golden vectors leaves room for another device.
 _GOLDEN_IMAGES = {"atol": 1e-4, "rtol": 0.0}
@@ -53,25 +55,43 @@ class Scores:
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """images: float32 (n, 1, 28, 28). mse: mean squared ink per pixel, float64 (n,). scores: a VAE's only."""
+    """images: float32 (n, 1, 28, 28). mse: mean squared ink per pixel, float64 (n,). scores: a VAE's only.
+
+    percentiles: of each score by its name, among those of test digits, 0 to 100, float64 (n,); empty for a draw, and
+    for a bundle without calibration.
+    """
 
     images: FloatArray
     latents: FloatArray
     mse: Float64Array
     scores: Scores | None
+    percentiles: Mapping[str, Float64Array]
 
 
 @dataclass(frozen=True)
 class Samples:
     """images: float32 (n, 1, 28, 28), labels: int64 (n,), latents: float32 (n, latent_dim).
 
-    confidence: p(label given z), float64 (n,); None where none was asked for.
+    confidence: p(label given z), float64 (n,); tries: draws it took, 1 to MAX_TRIES, int64 (n,); both None where no
+    confidence was asked for.
     """
 
     images: FloatArray
     labels: LabelArray
     latents: FloatArray
-    confidence: Float64Array | None
+    confidence: Float64Array | None = None
+    tries: LabelArray | None = None
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A latent whose p(label given z) is below min_confidence is drawn again.
+
+    draw: number of the try, from 1, and indices of the rows → noise of those rows.
+    """
+
+    min_confidence: float
+    draw: Callable[[int, IndexArray], Awaitable[FloatArray]]
 
 
 @dataclass(frozen=True)
@@ -115,6 +135,10 @@ class Model:
             for graph, session in sessions.items()
         }
         self._log_class_weights = np.log(np.maximum(np.array(self.manifest.class_weights), 1e-300))  # (classes,)
+        scores = bundle.calibration.scores if bundle.calibration else {}
+        self._calibration: dict[str, Float64Array] = {
+            name: np.array(values) for name, values in scores.items()
+        }  # (101,) each
 
     @property
     def name(self) -> str:
@@ -163,32 +187,37 @@ class Model:
             log_likelihood = _bernoulli_log_likelihood(images, outputs["logit"])
             kl = _gaussian_log_density(latents, posterior.mean, posterior.log_var) - log_pz
             scores = Scores(log_likelihood - kl, log_likelihood, kl)
-        difference = np.subtract(outputs["image"], images, dtype=np.float64)
-        return Reconstruction(outputs["image"], latents, np.square(difference).mean(axis=(1, 2, 3)), scores)
+        mse = np.square(np.subtract(outputs["image"], images, dtype=np.float64)).mean(axis=(1, 2, 3))
+        percentiles = {}
+        if self._calibration and noise is None:  # it is of scores at the posterior's mean
+            found = {"mse": mse, **(vars(scores) if scores else {})}
+            percentiles = {name: np.interp(found[name], self._calibration[name], _PERCENTS) for name in found}
+        return Reconstruction(outputs["image"], latents, mse, scores, percentiles)
 
     async def sample(
-        self, draw: Callable[[int], FloatArray], labels: LabelArray, deadline: float, min_confidence: float = 0.0
+        self, noise: FloatArray, labels: LabelArray, deadline: float, rejection: Rejection | None = None
     ) -> Samples:
         """New digits: noise, standard normal (n, latent_dim), and labels (n,) through prior and decoder.
 
-        draw: number of the try → noise of all rows. A latent whose p(label given z) is below min_confidence is drawn
-        again, up to MAX_TRIES times in all; the first to reach it is taken, else the most confident one.
-        Raises QueueFull, DeadlineExceeded, InferenceFailed.
+        rejection: a latent is drawn up to MAX_TRIES times in all; the first that is confident enough is taken, else
+        the most confident one. Raises QueueFull, DeadlineExceeded, InferenceFailed.
         """
-        latents = await self._prior(draw(0), labels, deadline)
-        confidence = None
-        if min_confidence > 0:
-            confidence = await self._confidence(latents, labels, deadline)
-            for attempt in range(1, MAX_TRIES):
-                unsure = np.flatnonzero(confidence < min_confidence)
-                if not unsure.size:
-                    break
-                candidates = await self._prior(draw(attempt)[unsure], labels[unsure], deadline)
-                found = await self._confidence(candidates, labels[unsure], deadline)
-                better = found > confidence[unsure]
-                latents[unsure[better]] = candidates[better]
-                confidence[unsure[better]] = found[better]
-        return Samples(await self.decode(latents, deadline), labels, latents, confidence)
+        latents = await self._prior(noise, labels, deadline)
+        if rejection is None:
+            return Samples(await self.decode(latents, deadline), labels, latents)
+        confidence = await self._confidence(latents, labels, deadline)
+        tries = np.ones(len(labels), np.int64)
+        for attempt in range(1, MAX_TRIES):
+            unsure = np.flatnonzero(confidence < rejection.min_confidence)
+            if not unsure.size:
+                break
+            candidates = await self._prior(await rejection.draw(attempt, unsure), labels[unsure], deadline)
+            found = await self._confidence(candidates, labels[unsure], deadline)
+            better = found > confidence[unsure]
+            latents[unsure[better]] = candidates[better]
+            confidence[unsure[better]] = found[better]
+            tries[unsure] += 1
+        return Samples(await self.decode(latents, deadline), labels, latents, confidence, tries)
 
     def draw_labels(self, uniforms: Float64Array) -> LabelArray:
         """Labels by the manifest's class weights, from uniforms in (0, 1): (n,) int64."""

@@ -42,14 +42,16 @@ _TAIL = (
 _LN_2 = 0.693147180559945309417
 
 
-def draw(seed: int, stream: int, first: int, count: int, width: int) -> tuple[Float64Array, npt.NDArray[np.float32]]:
+def draw(
+    seed: int, stream: int, first: int, count: int, width: int, rows: slice | npt.NDArray[np.intp] = slice(None)
+) -> tuple[Float64Array, npt.NDArray[np.float32]]:
     """Rows first … first+count−1 of a stream: one uniform in (0, 1) and `width` standard normals each.
 
-    Returns (count,) float64 and (count, width) float32.
+    rows: which of them to give, all if left out. Returns (rows,) float64 and (rows, width) float32.
     """
     blocks = -(-(1 + width) // _BLOCK_WORDS)
     philox = np.random.Philox(key=seed, counter=(stream << 128) + first * blocks)
-    words = philox.random_raw(count * blocks * _BLOCK_WORDS).reshape(count, -1)[:, : 1 + width]
+    words = philox.random_raw(count * blocks * _BLOCK_WORDS).reshape(count, -1)[rows, : 1 + width]
     uniforms = ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53  # never 0, never 1
     return uniforms[:, 0], normal_quantile(uniforms[:, 1:]).astype(np.float32)
 

@@ -5,7 +5,7 @@ image/png                 the image, or a grid of them
 application/x-npy         the main array alone (images, or an encoding's means), float32
 application/octet-stream  the same without a header; shape and type in X-Tensor-*
 application/x-npz         every array and the metadata
-application/zip           a PNG an image, and labels.csv
+application/zip           a PNG an image, and labels.csv, with every list of one number an image
 """
 
 import base64
@@ -42,6 +42,7 @@ class Answer:
     """What a route found out, before it has a form.
 
     rows: arrays by name, row i of each belonging together; `main` names the one that npy and raw carry.
+    groups: more of them, under a name in common: an object in JSON; elsewhere array b of group a is named a_b.
     metadata: facts about the whole answer, such as model and seed.
     first_index: index of row 0, for the names of files.
     """
@@ -50,6 +51,12 @@ class Answer:
     rows: Mapping[str, AnyArray]
     main: str = "images"
     first_index: int = 0
+    groups: Mapping[str, Mapping[str, AnyArray]] = field(default_factory=dict)
+
+    def arrays(self) -> dict[str, AnyArray]:
+        """Rows and groups, by names of one level."""
+        grouped = {f"{group}_{name}": rows for group, members in self.groups.items() for name, rows in members.items()}
+        return {**self.rows, **grouped}
 
 
 @dataclass(frozen=True)
@@ -123,6 +130,7 @@ def _json(answer: Answer, rendering: Rendering) -> Rendered:
             document[name] = np.ascontiguousarray(rows[:, 0])  # (n, 28, 28)
         else:
             document[name] = [base64.b64encode(images.encode_png(row[0])).decode() for row in rows]
+    document |= answer.groups
     return Rendered(orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY), JSON)
 
 
@@ -140,11 +148,11 @@ def _raw(answer: Answer, rendering: Rendering) -> Rendered:
 
 def _npz(answer: Answer, rendering: Rendering) -> Rendered:
     facts = {name: np.array(value, np.uint64 if name == "seed" else None) for name, value in answer.metadata.items()}
-    return Rendered(arrays.write_npz({**facts, **answer.rows}), NPZ)
+    return Rendered(arrays.write_npz({**facts, **answer.arrays()}), NPZ)
 
 
 def _zip(answer: Answer, rendering: Rendering) -> Rendered:
-    columns = {name: rows for name, rows in answer.rows.items() if rows.ndim == 1}
+    columns = {name: rows for name, rows in answer.arrays().items() if rows.ndim == 1}
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["file", *columns])

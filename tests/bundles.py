@@ -5,6 +5,9 @@ With z of two dimensions, pixels x₀…x₇₈₃ and three classes:
     decoder   logit of pixel p = z₀ + z₁·p/784, image = 1/(1+exp(−logit))
     prior     z = noise + label
     density   log N(z; label, I), which is the prior read the other way
+
+and at percentile p of its calibration
+    mse p/200, kl 1.5 + p/100, log_likelihood max(p, 50) − 650, elbo 0.012·p² − 700
 """
 
 import hashlib
@@ -17,7 +20,19 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from models.manifest import GOLDEN_FILE, MANIFEST_FILE, FileRecord, GraphSpec, Kind, Manifest, graph_file, graph_specs
+from models.manifest import (
+    CALIBRATION_FILE,
+    GOLDEN_FILE,
+    MANIFEST_FILE,
+    Calibration,
+    FileRecord,
+    GraphSpec,
+    Kind,
+    Manifest,
+    ScoreName,
+    graph_file,
+    graph_specs,
+)
 
 LATENT_DIM = 2
 CLASSES = 3
@@ -51,7 +66,19 @@ def log_pz_y(latents: Any) -> Any:
     return -0.5 * np.square(distance).sum(axis=2) - math.log(2 * math.pi)
 
 
-def write(models_dir: Path, name: str = "tiny-vae", version: int = 1, kind: Kind = "vae") -> Path:
+def calibration(kind: Kind) -> Calibration:
+    percents = range(101)
+    scores: dict[ScoreName, tuple[float, ...]] = {"mse": tuple(p / 200 for p in percents)}
+    if kind == "vae":
+        scores["kl"] = tuple(1.5 + p / 100 for p in percents)
+        scores["log_likelihood"] = tuple(max(p, 50) - 650.0 for p in percents)
+        scores["elbo"] = tuple(0.012 * p**2 - 700 for p in percents)
+    return Calibration(images=1000, scores=scores)
+
+
+def write(
+    models_dir: Path, name: str = "tiny-vae", version: int = 1, kind: Kind = "vae", *, calibrated: bool = True
+) -> Path:
     """A whole, valid bundle below models_dir; returns its directory."""
     directory = models_dir / name / str(version)
     directory.mkdir(parents=True)
@@ -59,6 +86,8 @@ def write(models_dir: Path, name: str = "tiny-vae", version: int = 1, kind: Kind
     for graph, spec in specs.items():
         (directory / graph_file(graph)).write_bytes(graph_bytes(graph, spec))
     (directory / GOLDEN_FILE).write_bytes(_golden(kind))
+    if calibrated:
+        (directory / CALIBRATION_FILE).write_text(calibration(kind).model_dump_json())
     write_manifest(directory, manifest(directory, name, version, kind))
     return directory
 

@@ -4,7 +4,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from service import inputs, noise, outputs
-from service.engine import Engine, Model
+from service.engine import Engine, IndexArray, Model, Rejection
 from service.errors import (
     InvalidParameter,
     MalformedBody,
@@ -33,11 +33,13 @@ from service.schemas import (
     SampleQuery,
 )
 
-# A larger body than that of one small PNG may hide a megapixel, a larger answer takes about a millisecond to write:
-# both are done off the event loop, at the price of a thread's 0.1 ms.
+# A larger body than that of one small PNG may hide a megapixel, more rows take about a millisecond to write or to draw
+# noise for: all that is done off the event loop, at the price of a thread's 0.1 ms.
 _THREAD_BYTES = 2 << 10
 _THREAD_ROWS = 16
 _SEED_BITS = 53  # a JSON reader that keeps numbers as doubles can send such a seed back unharmed
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def router(engine: Engine, boundaries: Boundaries, clock: Callable[[], float] = 
             rows["log_var"] = posterior.log_var
         return await _respond(Answer({"model": model.name}, rows, main="mean"), media_type)
 
-    @routes.post("/decode", **documents.DECODE)
+    @routes.post("/decode", **documents.decode(engine.default.manifest.latent_dim))
     async def decode(request: Request, query: Annotated[ImageOutputQuery, Query()]) -> Response:
         """The mean image of each latent."""
         media_type = outputs.negotiate(request.headers.get("accept"), outputs.IMAGE_OFFERS)
@@ -89,7 +91,10 @@ def router(engine: Engine, boundaries: Boundaries, clock: Callable[[], float] = 
 
     @routes.post("/reconstruct", **documents.RECONSTRUCT)
     async def reconstruct(request: Request, query: Annotated[ReconstructQuery, Query()]) -> Response:
-        """Each image after encoding and decoding, with its error and, for a VAE, its ELBO in two terms."""
+        """Each image after encoding and decoding, with its error and, for a VAE, its ELBO in two terms.
+
+        Percentiles say where those scores lie among the scores of MNIST's test digits.
+        """
         media_type = outputs.negotiate(request.headers.get("accept"), outputs.IMAGE_OFFERS)
         model = engine.model(query.model)
         metadata: dict[str, Any] = {"model": model.name}
@@ -99,12 +104,14 @@ def router(engine: Engine, boundaries: Boundaries, clock: Callable[[], float] = 
         epsilon = None
         if query.draw:
             metadata["seed"] = _seed(query.seed)
-            epsilon = noise.draw(metadata["seed"], noise.POSTERIOR_STREAM, 0, len(images), model.manifest.latent_dim)[1]
+            page = (metadata["seed"], noise.POSTERIOR_STREAM, 0, len(images), model.manifest.latent_dim)
+            epsilon = (await _work(len(images), noise.draw, *page))[1]
         found = await model.reconstruct(images, deadline(), epsilon)
         rows: dict[str, Any] = {"images": found.images, "mse": found.mse}
         if found.scores is not None:
             rows |= vars(found.scores)
-        return await _respond(Answer(metadata, rows), media_type, query)
+        groups = {"percentiles": found.percentiles} if found.percentiles else {}
+        return await _respond(Answer(metadata, rows, groups=groups), media_type, query)
 
     @routes.get("/sample", **documents.SAMPLE)
     async def sample(request: Request, query: Annotated[SampleQuery, Query()]) -> Response:
@@ -135,18 +142,22 @@ def router(engine: Engine, boundaries: Boundaries, clock: Callable[[], float] = 
             )
         seed = _seed(wish.seed)
 
-        def draw(attempt: int) -> tuple[noise.Float64Array, inputs.FloatArray]:
+        async def draw(attempt: int, rows: Any = slice(None)) -> tuple[noise.Float64Array, inputs.FloatArray]:
             stream = noise.SAMPLE_STREAM + attempt * noise.STREAMS
-            return noise.draw(seed, stream, wish.offset, wish.count, model.manifest.latent_dim)
+            page = (seed, stream, wish.offset, wish.count, model.manifest.latent_dim)
+            uniforms, epsilon = await _work(wish.count, noise.draw, *page, rows)
+            return uniforms, epsilon * np.float32(wish.temperature)
 
-        temperature = np.float32(wish.temperature)
-        labels = _labels(model, wish, draw(0)[0])
-        samples = await model.sample(
-            lambda attempt: draw(attempt)[1] * temperature, labels, deadline(), wish.min_confidence
-        )
+        async def redraw(attempt: int, rows: IndexArray) -> inputs.FloatArray:
+            return (await draw(attempt, rows))[1]
+
         metadata = {"model": model.name, "seed": seed, "offset": wish.offset, "temperature": wish.temperature}
-        if samples.confidence is not None:
+        rejection = None
+        if wish.min_confidence > 0:
             metadata["min_confidence"] = wish.min_confidence
+            rejection = Rejection(wish.min_confidence, redraw)
+        uniforms, epsilon = await draw(0)
+        samples = await model.sample(epsilon, _labels(model, wish, uniforms), deadline(), rejection)
         rows = {name: values for name, values in vars(samples).items() if values is not None}
         answer = Answer(metadata, rows, first_index=wish.offset)
         return await _respond(answer, media_type, query)
@@ -187,12 +198,16 @@ async def _body(request: Request, max_bytes: int) -> bytes:
     return b"".join(chunks)
 
 
+async def _work(rows: int, function: Callable[..., _Result], *arguments: Any) -> _Result:
+    """The function's answer, off the event loop where it works on many rows."""
+    if rows <= _THREAD_ROWS:
+        return function(*arguments)
+    return await run_in_threadpool(function, *arguments)
+
+
 async def _respond(answer: Answer, media_type: str, query: ImageOutputQuery | None = None) -> Response:
     rendering = Rendering(query.pixels, query.columns) if query else Rendering()
-    if len(answer.rows[answer.main]) <= _THREAD_ROWS:
-        rendered = outputs.render(answer, media_type, rendering)
-    else:
-        rendered = await run_in_threadpool(outputs.render, answer, media_type, rendering)
+    rendered = await _work(len(answer.rows[answer.main]), outputs.render, answer, media_type, rendering)
     return Response(
         rendered.body,
         media_type=rendered.media_type,

@@ -49,12 +49,12 @@ def _image_bodies() -> dict[str, Any]:
     }
 
 
-def _latent_bodies() -> dict[str, Any]:
+def _latent_bodies(latent_dim: int) -> dict[str, Any]:
     listed = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
     return {
         inputs.JSON_TYPE: {
             "schema": {"type": "object", "required": ["latents"], "properties": {"latents": listed}},
-            "example": {"latents": [[0.0] * 20]},
+            "example": {"latents": [[0.0] * latent_dim]},
         },
         inputs.ARRAY_TYPES[0]: {"schema": {**_BINARY, "description": "float32 (n, latent_dim)"}},
         inputs.RAW_TYPE: {"schema": {**_BINARY, "description": "n × latent_dim little-endian float32"}},
@@ -75,8 +75,12 @@ def _route(
     return document
 
 
+def decode(latent_dim: int) -> dict[str, Any]:
+    """latent_dim: the default model's, so that the example is one that works."""
+    return _route("Latents → images", DecodeAnswer, outputs.IMAGE_OFFERS, _latent_bodies(latent_dim))
+
+
 ENCODE = _route("Images → latent distribution", EncodeAnswer, outputs.LATENT_OFFERS, _image_bodies())
-DECODE = _route("Latents → images", DecodeAnswer, outputs.IMAGE_OFFERS, _latent_bodies())
 RECONSTRUCT = _route("Images → images, by way of the latent", ReconstructAnswer, outputs.IMAGE_OFFERS, _image_bodies())
 SAMPLE = _route("New digits", SampleAnswer, outputs.IMAGE_OFFERS)
 SAMPLE_POST = _route(

@@ -59,7 +59,10 @@ def test_draws_repeat_with_their_seed_and_differ_without(client: Client) -> None
 def test_an_autoencoder_has_no_log_variance_and_no_elbo(client: Client) -> None:
     body = {"content": DIGITS.tobytes(), "headers": {"Content-Type": "application/octet-stream"}}
     assert client.post("/encode?model=tiny-ae", **body).json().keys() == {"model", "mean"}
-    assert client.post("/reconstruct?model=tiny-ae", **body).json().keys() == {"model", "images", "mse"}
+    answer = client.post("/reconstruct?model=tiny-ae", **body).json()
+    assert answer.keys() == {"model", "images", "mse", "percentiles"}
+    np.testing.assert_allclose(answer["percentiles"].pop("mse"), 200 * np.array(answer["mse"]))
+    assert not answer["percentiles"]
 
 
 def test_an_autoencoder_has_nothing_to_draw_from(client: Client) -> None:

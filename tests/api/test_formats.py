@@ -161,6 +161,18 @@ def test_columns_shape_the_grid(client: Client) -> None:
     assert size("count=6&columns=2") == (2 * 28, 3 * 28)
 
 
+def test_percentiles_are_nested_in_json_and_flat_elsewhere(client: Client) -> None:
+    told = post(client, "/reconstruct", SEVERAL["raw"], outputs.JSON).json()["percentiles"]
+    names = {"mse", "elbo", "log_likelihood", "kl"}
+    assert told.keys() == names
+    arrays = np.load(io.BytesIO(post(client, "/reconstruct", SEVERAL["raw"], outputs.NPZ).content))
+    archive = zipfile.ZipFile(io.BytesIO(post(client, "/reconstruct", SEVERAL["raw"], outputs.ZIP).content))
+    rows = list(csv.DictReader(io.TextIOWrapper(archive.open("labels.csv"))))
+    for name in names:
+        assert arrays[f"percentiles_{name}"].tolist() == told[name]
+        assert [float(row[f"percentiles_{name}"]) for row in rows] == told[name]
+
+
 def test_zip_names_files_by_the_samples_index_and_lists_labels(client: Client) -> None:
     response = client.get("/sample?count=2&seed=1&offset=41&label=2", headers={"Accept": outputs.ZIP})
     archive = zipfile.ZipFile(io.BytesIO(response.content))

@@ -11,7 +11,10 @@ from service.errors import ServiceError
 from service.metrics import Metrics
 from service.middleware import RequestContext
 from service.routes import errors as problems
+from tests import digits
 from tests.conftest import Client
+
+DIGITS = digits.images()[:2]
 
 
 def test_models_are_listed_with_the_default_marked(client: Client) -> None:
@@ -110,11 +113,35 @@ def test_the_openapi_document_shows_every_media_type_and_a_body_that_works(clien
         }  # fmt: skip
         example = content["application/json"]["example"]
         assert client.post(f"/{route}", json=example).status_code == 200
+    example = document["paths"]["/decode"]["post"]["requestBody"]["content"]["application/json"]["example"]
+    assert client.post("/decode", json=example).status_code == 200
     answers = document["paths"]["/sample"]["get"]["responses"]["200"]["content"]
     assert set(answers) == {
         "application/json", "image/png", "application/x-npy",
         "application/octet-stream", "application/x-npz", "application/zip",
     }  # fmt: skip
+
+
+def test_the_openapi_document_tells_what_a_percentile_means(client: Client) -> None:
+    schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    told = schemas["ReconstructAnswer"]["properties"]["percentiles"]
+    assert {"$ref": "#/components/schemas/Percentiles"} in told["anyOf"]
+    for words in ("lower than that of 99.5 %", "no proof", "draw=true", "without calibration"):
+        assert words in told["description"]
+    assert list(schemas["Percentiles"]["properties"]) == ["mse", "elbo", "log_likelihood", "kl"]
+    assert schemas["Percentiles"]["properties"]["elbo"]["items"] == {"type": "number", "minimum": 0, "maximum": 100}
+
+
+def test_the_openapi_document_names_every_field_of_the_answers(client: Client) -> None:
+    schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    body = (DIGITS.tobytes(), {"Content-Type": "application/octet-stream"})
+    for name, answer in {
+        "EncodeAnswer": client.post("/encode", content=body[0], headers=body[1]),
+        "DecodeAnswer": client.post("/decode", json={"latents": [[0, 1]]}),
+        "ReconstructAnswer": client.post("/reconstruct?draw=true", content=body[0], headers=body[1]),
+        "SampleAnswer": client.get("/sample?min_confidence=0.5"),
+    }.items():
+        assert answer.json().keys() <= schemas[name]["properties"].keys()
 
 
 def test_the_docs_page_is_there(client: Client) -> None:

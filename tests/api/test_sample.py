@@ -79,12 +79,42 @@ def test_tries_are_bounded_and_the_most_confident_one_is_kept(client: Client) ->
     best = np.max([confidence(latents, found["labels"]) for latents in tries], axis=0)
     assert (best < 0.999).all()
     np.testing.assert_allclose(found["confidence"], best, rtol=1e-4)
+    assert found["tries"].tolist() == [16] * 20
+
+
+def test_each_sample_tells_the_tries_it_took_and_is_the_draw_of_its_last(client: Client) -> None:
+    found = sample(client, count=100, seed=4, label=2, offset=3, temperature=0.5, min_confidence=0.8)
+    assert (found["confidence"] >= 0.8).all()
+    assert len(set(found["tries"])) > 2
+    for i, tries in enumerate(found["tries"]):
+        streams = [noise.SAMPLE_STREAM + attempt * noise.STREAMS for attempt in range(tries)]
+        latents = np.stack([0.5 * noise.draw(4, stream, 3 + i, 1, 2)[1][0] + 2 for stream in streams])  # (tries, d)
+        np.testing.assert_allclose(found["latents"][i], latents[-1], rtol=1e-6)
+        assert (confidence(latents[:-1], np.full(tries - 1, 2)) < 0.8).all()
+
+
+def test_what_min_confidence_was_asked_and_how_it_went_is_told(client: Client) -> None:
+    answer = client.post("/sample", json={"count": 3, "label": "balanced", "seed": 1, "min_confidence": 0.6}).json()
+    assert answer["min_confidence"] == 0.6
+    assert len(answer["confidence"]) == len(answer["tries"]) == 3
+    assert answer["labels"] == [0, 1, 2]
+    query = "/sample?count=3&label=balanced&seed=1&min_confidence=0.6"
+    assert client.get(query).json() == answer
+    assert client.get(query, headers={"Accept": "image/png"}).headers["X-Min-Confidence"] == "0.6"
+
+
+def test_nothing_is_told_of_tries_where_no_confidence_is_asked_for(client: Client) -> None:
+    answer = client.get("/sample?seed=1&min_confidence=0").json()
+    assert answer == client.get("/sample?seed=1").json()
+    assert not answer.keys() & {"min_confidence", "confidence", "tries"}
 
 
 def test_drawing_again_keeps_pages_slices_of_one_series(client: Client) -> None:
     whole = sample(client, count=64, seed=1, min_confidence=0.6)
-    page = sample(client, count=32, seed=1, offset=32, min_confidence=0.6)
-    assert (page["latents"] == whole["latents"][32:]).all()
+    for count in (1, 32):
+        page = sample(client, count=count, seed=1, offset=32, min_confidence=0.6)
+        for name in ("images", "labels", "latents", "confidence", "tries"):
+            assert (page[name] == whole[name][32 : 32 + count]).all()
 
 
 def test_a_seed_is_drawn_and_told_where_none_is_given(client: Client) -> None:

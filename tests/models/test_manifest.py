@@ -2,11 +2,12 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
 
-from models.manifest import Manifest, graph_specs
+from models.manifest import Calibration, Manifest, ScoreName, graph_specs
 from tests import bundles
 
 README = Path("models/README.md").read_text()
@@ -67,3 +68,41 @@ def test_the_prose_lists_every_golden_array() -> None:
         "sample",
         "log_pz_y",
     } <= told
+
+
+def calibration(**changes: object) -> dict[str, object]:
+    return {"images": 10, "scores": {"mse": [float(i) for i in range(101)]}, **changes}
+
+
+def test_a_calibration_survives_json() -> None:
+    record = Calibration.model_validate(calibration())
+    assert record.scores["mse"][100] == 100
+    assert Calibration.model_validate_json(record.model_dump_json()) == record
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"images": 0},
+        {"scores": {"mse": [0.0] * 100}},
+        {"scores": {"mse": [0.0] * 102}},
+        {"scores": {"mse": [0.0] * 100 + [-1.0]}},
+        {"scores": {"mse": [0.0] * 100 + [float("inf")]}},
+        {"scores": {"mse": [float("nan")] * 101}},
+        {"scores": {"ssim": [0.0] * 101}},
+        {"unknown": 1},
+    ],
+)
+def test_a_calibration_that_tells_no_percentiles_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Calibration.model_validate(calibration(**changes))
+
+
+def test_equal_percentiles_are_accepted() -> None:
+    assert Calibration.model_validate(calibration(scores={"kl": [2.0] * 101})).scores["kl"][0] == 2
+
+
+def test_the_prose_lists_every_key_and_score_of_a_calibration() -> None:
+    section = README.partition("## calibration.json")[2].partition("## ")[0]
+    told = set(re.findall(r"^\| `(\w+)` \|", section, re.M))
+    assert told == {*Calibration.model_fields, *get_args(ScoreName)}

@@ -1,7 +1,9 @@
 """Bundles are served whole and true, or not at all."""
 
 import json
+import math
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -38,7 +40,9 @@ def test_a_sound_bundle_starts(directory: Path) -> None:
     model.close()
 
 
-@pytest.mark.parametrize("name", ["encoder.onnx", "decoder.onnx", "prior.onnx", "density.onnx", "golden.npz"])
+@pytest.mark.parametrize(
+    "name", ["encoder.onnx", "decoder.onnx", "prior.onnx", "density.onnx", "golden.npz", "calibration.json"]
+)
 def test_one_flipped_bit_is_found(directory: Path, name: str) -> None:
     content = (directory / name).read_bytes()
     rng = np.random.default_rng(len(content))
@@ -172,6 +176,63 @@ def test_golden_vectors_that_lack_an_array_are_refused(directory: Path) -> None:
     bundles.write_manifest(directory, bundles.manifest(directory, "tiny-vae", 1, "vae"))
     with pytest.raises(BundleError, match="log_pz_y"):
         start(directory)
+
+
+def calibrate(directory: Path, text: str) -> None:
+    """Puts another calibration in place and lets the manifest vouch for it."""
+    (directory / "calibration.json").write_text(text)
+    bundles.write_manifest(directory, bundles.manifest(directory, "tiny-vae", 1, "vae"))
+
+
+def with_scores(**changes: object) -> str:
+    """The tiny bundle's calibration with other scores; one that is None is left out."""
+    document = bundles.calibration("vae").model_dump()
+    document["scores"] = {name: value for name, value in {**document["scores"], **changes}.items() if value is not None}
+    return json.dumps(document)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "the whole"),
+        ("[1]", "the whole"),
+        ('{"scores": {}}', "images"),
+        (with_scores().replace("1000", "0", 1), "images"),
+        (with_scores(mse=[0.0] * 100), "scores.mse"),
+        (with_scores(elbo=[*range(100), 98]), "scores.elbo"),
+        (with_scores(kl=[0.0] * 100 + [math.inf]), "scores.kl.100"),
+        (with_scores(kl=[math.nan] + [0.0] * 100), "scores.kl.0"),
+        (with_scores(beauty=[0.0] * 101), "scores.beauty"),
+        (with_scores(elbo=None), "scores: expected elbo, kl, log_likelihood, mse"),
+    ],
+)
+def test_a_calibration_that_is_no_calibration_is_refused_by_name(directory: Path, text: str, fault: str) -> None:
+    calibrate(directory, text)
+    with pytest.raises(BundleError, match=r"calibration\.json: " + re.escape(fault)):
+        bundle.load(directory)
+
+
+def test_an_autoencoder_is_calibrated_by_its_mse_alone(tmp_path: Path) -> None:
+    directory = bundles.write(tmp_path, "tiny-ae", kind="ae")
+    found = bundle.load(directory).calibration
+    assert found
+    assert found.scores.keys() == {"mse"}
+    (directory / "calibration.json").write_text(with_scores())
+    bundles.write_manifest(directory, bundles.manifest(directory, "tiny-ae", 1, "ae"))
+    with pytest.raises(BundleError, match=r"calibration\.json: scores: expected mse"):
+        bundle.load(directory)
+
+
+def test_a_calibration_that_the_manifest_does_not_vouch_for_is_not_read(tmp_path: Path) -> None:
+    directory = bundles.write(tmp_path, calibrated=False)
+    (directory / "calibration.json").write_text(bundles.calibration("vae").model_dump_json())
+    assert bundle.load(directory).calibration is None
+
+
+def test_a_calibration_that_is_missing_is_refused_by_name(directory: Path) -> None:
+    (directory / "calibration.json").unlink()
+    with pytest.raises(BundleError, match=r"calibration\.json"):
+        bundle.load(directory)
 
 
 def test_values_that_are_not_finite_never_leave_the_runtime() -> None:

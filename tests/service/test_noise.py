@@ -60,6 +60,14 @@ def test_a_row_depends_on_its_index_alone(seed: int, first: int, count: int, wid
     assert np.isfinite(normals).all()
 
 
+def test_chosen_rows_are_those_of_the_whole_page() -> None:
+    uniforms, normals = noise.draw(5, noise.SAMPLE_STREAM, 100, 50, 7)
+    chosen = np.array([3, 0, 49])
+    some = noise.draw(5, noise.SAMPLE_STREAM, 100, 50, 7, chosen)
+    assert (some[0] == uniforms[chosen]).all()
+    assert (some[1] == normals[chosen]).all()
+
+
 @pytest.mark.parametrize(
     "other", [(2, noise.SAMPLE_STREAM, 0), (1, noise.POSTERIOR_STREAM, 0), (1, noise.SAMPLE_STREAM, 1)]
 )
