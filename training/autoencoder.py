@@ -94,7 +94,8 @@ def evidence_step(objective: VaeObjective, joint_prior: bool) -> Step:
     """Negative ELBO of freshly binarised images, nats per image: `reconstruction` = −log p(x given z), and `kl`.
 
     The KL is to N(0, I) in closed form, or, with a joint prior, log q − log p(z given label) at the draw. Its weight
-    rises linearly over the first `kl_warmup_share` of the steps, lest units die before the decoder can use them.
+    rises linearly to `kl_weight` over the first `kl_warmup_share` of the steps, lest units die before the decoder can
+    use them.
     """
 
     def step(model: Autoencoder, images: Tensor, labels: Tensor, progress: float, generator: Generator) -> Metrics:
@@ -108,8 +109,8 @@ def evidence_step(objective: VaeObjective, joint_prior: bool) -> Step:
         else:
             kl = objectives.kl_to_standard_normal(*posterior)
         warmup = objective.kl_warmup_share
-        kl_weight = min(1.0, progress / warmup) if warmup else 1.0
-        loss = -objectives.elbo(log_px_z, kl, kl_weight).mean()
+        ramp = min(1.0, progress / warmup) if warmup else 1.0
+        loss = -objectives.elbo(log_px_z, kl, ramp * objective.kl_weight).mean()
         return {"loss": loss, "reconstruction": -log_px_z.mean(), "kl": kl.mean()}
 
     return step

@@ -82,11 +82,16 @@ class AeObjective(Section):
 
 
 class VaeObjective(Section):
-    """ELBO. binarised_share: of the encoder's inputs; the rest are grey. kl_warmup_share: of the steps."""
+    """ELBO. binarised_share: of the encoder's inputs; the rest are grey. kl_warmup_share: of the steps.
+
+    kl_weight: of the KL after the warm-up, the β of Higgins et al. 2017. Below 1 latents carry more of the image, and
+    the loss no longer bounds its likelihood.
+    """
 
     kind: Literal["vae"]
     binarised_share: Share
     kl_warmup_share: Share
+    kl_weight: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
 class Schedule(Section):
@@ -112,7 +117,10 @@ class StandardNormalPrior(Section):
 
 
 class FlowPrior(Section):
-    """A label-conditional flow, fitted "after" the networks, by its own schedule, or "jointly" with them."""
+    """A label-conditional flow, fitted "after" the networks, by its own schedule, or "jointly" with them.
+
+    A schedule beside "jointly" refits the flow once the networks stand still.
+    """
 
     kind: Literal["flow"]
     fitted: Literal["after", "jointly"]
@@ -122,8 +130,8 @@ class FlowPrior(Section):
 
     @model_validator(mode="after")
     def _has_a_schedule_if_it_needs_one(self) -> Self:
-        if (self.fitted == "after") != (self.training is not None):
-            raise ValueError('[prior.training] goes with fitted = "after", and only with it')
+        if self.fitted == "after" and self.training is None:
+            raise ValueError('fitted = "after" needs a [prior.training]')
         return self
 
 
@@ -154,8 +162,13 @@ class Config(Section):
         return self
 
     def canonical(self) -> bytes:
-        """The configuration as canonical JSON: sorted keys, no spaces, UTF-8."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":")).encode()
+        """The configuration as canonical JSON: sorted keys, no spaces, no values that are the default, UTF-8.
+
+        Without defaults, a key that is new here changes no digest of a configuration that does not use it.
+        """
+        return json.dumps(
+            self.model_dump(mode="json", exclude_defaults=True), sort_keys=True, separators=(",", ":")
+        ).encode()
 
     def sha256(self) -> str:
         """Digest of `canonical`, in hex."""

@@ -127,7 +127,7 @@ def machine(device: torch.device) -> str:
 
 
 def _stages(config: Config, digits: Digits, held_out: Digits) -> list[Stage]:
-    """The networks first; then the prior, unless it is trained with them or has nothing to fit."""
+    """The networks first, with the prior or without; then the prior, where it has a schedule of its own."""
     objective, prior = config.objective, config.prior
     rows = (digits.images, digits.labels)
     joint = prior.kind == "flow" and prior.fitted == "jointly"
@@ -140,7 +140,7 @@ def _stages(config: Config, digits: Digits, held_out: Digits) -> list[Stage]:
         validate=lambda model: _figures(model, networks_step, held_out) | _active_units(model, held_out),
         schedule=config.training,
     )
-    if prior.kind == "standard_normal" or joint:
+    if prior.kind == "standard_normal" or prior.training is None:
         return [networks]
     fitted_prior = Stage(
         name="prior",
@@ -149,7 +149,7 @@ def _stages(config: Config, digits: Digits, held_out: Digits) -> list[Stage]:
         step=prior_step(objective),
         validate=lambda model: _figures(model, prior_step(objective), held_out),
         schedule=prior.training,
-        begin=lambda model: _standardise(model, digits.images),
+        begin=lambda model: None if joint else _standardise(model, digits.images),
     )
     return [networks, fitted_prior]
 

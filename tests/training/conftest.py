@@ -13,7 +13,7 @@ from training.data import Mnist
 
 SAMPLE = Path(__file__).parents[1] / "data"
 SAMPLE_DIGESTS = json.loads((SAMPLE / "digests.json").read_text())
-CONFIGS = Path(configuration.__file__).parent / "configs"
+SMALL = Path(__file__).parent / "small.toml"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -41,12 +41,12 @@ def mnist() -> Mnist:
 
 
 @pytest.fixture(scope="session")
-def smoke() -> Config:
-    """The configuration `smoke.toml`."""
-    return configuration.read(CONFIGS / "smoke.toml")
+def small() -> Config:
+    """The configuration `small.toml`."""
+    return configuration.read(SMALL)
 
 
 @pytest.fixture(scope="session")
-def smoke_text() -> str:
-    """The text of `smoke.toml`."""
-    return (CONFIGS / "smoke.toml").read_text()
+def small_text() -> str:
+    """The text of `small.toml`."""
+    return SMALL.read_text()

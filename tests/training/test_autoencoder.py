@@ -22,19 +22,19 @@ from training.data import Mnist, to_pixels
 from training.flow import ConditionalFlow, StandardNormal
 
 
-def variant(smoke: Config, **sections: object) -> Config:
-    """The smoke configuration with whole sections replaced."""
-    return configuration.parse(json.dumps(smoke.model_dump(mode="json") | sections), "variant")
+def variant(small: Config, **sections: object) -> Config:
+    """The small configuration with whole sections replaced."""
+    return configuration.parse(json.dumps(small.model_dump(mode="json") | sections), "variant")
 
 
 @pytest.fixture
-def ae(smoke: Config) -> Autoencoder:
-    return build(variant(smoke, objective={"kind": "ae", "code_noise": 0.1}))
+def ae(small: Config) -> Autoencoder:
+    return build(variant(small, objective={"kind": "ae", "code_noise": 0.1}))
 
 
 @pytest.fixture
-def vae(smoke: Config) -> Autoencoder:
-    return build(smoke)
+def vae(small: Config) -> Autoencoder:
+    return build(small)
 
 
 def rows(mnist: Mnist, count: int = 32) -> tuple[Tensor, Tensor]:
@@ -49,19 +49,19 @@ def vae_objective(**changes: float) -> VaeObjective:
     return VaeObjective(**({"kind": "vae", "binarised_share": 0.8, "kl_warmup_share": 0.0} | changes))
 
 
-def test_model_depends_on_the_seed_alone(smoke: Config) -> None:
+def test_model_depends_on_the_seed_alone(small: Config) -> None:
     torch.manual_seed(7)
-    one = build(smoke).state_dict()
+    one = build(small).state_dict()
     torch.manual_seed(8)
     state = torch.random.get_rng_state()
-    other = build(smoke).state_dict()
+    other = build(small).state_dict()
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-def test_prior_is_the_configured_one(smoke: Config) -> None:
-    assert isinstance(build(smoke).prior, ConditionalFlow)
-    assert isinstance(build(variant(smoke, prior={"kind": "standard_normal"})).prior, StandardNormal)
+def test_prior_is_the_configured_one(small: Config) -> None:
+    assert isinstance(build(small).prior, ConditionalFlow)
+    assert isinstance(build(variant(small, prior={"kind": "standard_normal"})).prior, StandardNormal)
 
 
 def test_posterior_of_an_autoencoder_is_a_point(ae: Autoencoder, mnist: Mnist) -> None:
@@ -134,6 +134,13 @@ def test_joint_prior_replaces_the_standard_normal_in_the_kl(vae: Autoencoder, mn
 def test_kl_is_charged_step_by_step(vae: Autoencoder, mnist: Mnist) -> None:
     for progress, weight in ((0.0, 0.0), (0.1, 0.5), (0.2, 1.0), (1.0, 1.0)):
         found = evidence_step(vae_objective(kl_warmup_share=0.2), False)(vae, *rows(mnist), progress, generator())
+        torch.testing.assert_close(found["loss"], found["reconstruction"] + weight * found["kl"])
+
+
+def test_kl_weight_is_where_the_ramp_ends(vae: Autoencoder, mnist: Mnist) -> None:
+    for progress, weight in ((0.1, 0.15), (0.2, 0.3), (1.0, 0.3)):
+        objective = vae_objective(kl_warmup_share=0.2, kl_weight=0.3)
+        found = evidence_step(objective, False)(vae, *rows(mnist), progress, generator())
         torch.testing.assert_close(found["loss"], found["reconstruction"] + weight * found["kl"])
 
 

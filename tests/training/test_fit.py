@@ -48,10 +48,10 @@ def changed(config: Config, **sections: dict[str, Any] | None) -> Config:
 
 
 @pytest.fixture(scope="module")
-def short(smoke: Config) -> Config:
+def short(small: Config) -> Config:
     """A few epochs of each stage, with a checkpoint after every one of them."""
-    prior = smoke.prior.model_dump() | {"training": smoke.prior.training.model_dump() | {"epochs": 3}}
-    return changed(smoke, training={"epochs": 4}, prior=prior, run={"checkpoint_s": 0.0})
+    prior = small.prior.model_dump() | {"training": small.prior.training.model_dump() | {"epochs": 3}}
+    return changed(small, training={"epochs": 4}, prior=prior, run={"checkpoint_s": 0.0})
 
 
 @pytest.fixture(scope="module")
@@ -149,8 +149,8 @@ def test_loaded_model_is_ready_to_use(whole: Path) -> None:
     assert all(torch.equal(value, weights(whole)[name]) for name, value in model.state_dict().items())
 
 
-def test_smoke_configuration_learns_digits_it_has_not_seen(smoke: Config, mnist: Mnist, tmp_path: Path) -> None:
-    fit(smoke, mnist, tmp_path / "run")
+def test_smoke_configuration_learns_digits_it_has_not_seen(small: Config, mnist: Mnist, tmp_path: Path) -> None:
+    fit(small, mnist, tmp_path / "run")
     _, model, _ = load_run(tmp_path / "run")
     pixels = to_pixels(mnist.test.images)
     error = (model.reconstruct(pixels) - pixels).square().mean()
@@ -197,6 +197,20 @@ def test_joint_prior_learns_with_the_networks(short: Config, mnist: Mnist, tmp_p
     assert {line["stage"] for line in lines(tmp_path / "run")} == {"networks"}
     _, model, _ = load_run(tmp_path / "run")
     assert model.prior.base_mean.weight.abs().sum() > 0
+
+
+def test_joint_prior_with_a_schedule_is_refitted_from_where_it_stands(
+    short: Config, mnist: Mnist, tmp_path: Path
+) -> None:
+    joint = short.prior.model_dump() | {"fitted": "jointly"}
+    fit(changed(short, prior=joint), mnist, tmp_path / "refitted")
+    fit(changed(short, prior=joint | {"training": None}), mnist, tmp_path / "joint")
+    before, after = weights(tmp_path / "joint"), weights(tmp_path / "refitted")
+    assert {line["stage"] for line in lines(tmp_path / "refitted")} == {"networks", "prior"}
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved
+    assert all(name.startswith("prior.") for name in moved)
+    assert not moved & {"prior.latent_mean", "prior.latent_scale"}
 
 
 def test_standard_normal_has_nothing_to_fit(short: Config, mnist: Mnist, whole: Path, tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from training.autoencoder import Autoencoder
 
 
 @pytest.fixture
-def config(smoke_text: str, tmp_path: Path) -> Path:
+def config(small_text: str, tmp_path: Path) -> Path:
     """A configuration that trains for a moment."""
     path = tmp_path / "moment.toml"
-    path.write_text(smoke_text.replace("epochs = 40", "epochs = 2").replace("epochs = 10", "epochs = 1"))
+    path.write_text(small_text.replace("epochs = 40", "epochs = 2").replace("epochs = 10", "epochs = 1"))
     return path
 
 
@@ -25,7 +25,7 @@ def _sample_is_mnist(sample_directory: Path, sample_digests: dict[str, str], mon
     monkeypatch.setattr(data, "DIGESTS", sample_digests)
 
 
-@pytest.mark.parametrize("command", ["data", "fit", "resume", "evaluate", "export", "report"])
+@pytest.mark.parametrize("command", ["data", "fit", "resume", "evaluate", "export", "report", "judge"])
 def test_every_command_explains_itself_and_each_of_its_arguments(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
