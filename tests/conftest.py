@@ -1,8 +1,11 @@
 """What several folders of tests share: tiny bundles, and a client that speaks to the app without a socket."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's threads spin; tests run side by side
 
 import anyio.from_thread
 import httpx

@@ -7,19 +7,22 @@ from importlib import import_module
 from pathlib import Path
 
 # Threads that spin while they wait cost nothing on an idle machine and most of the speed on a busy one.
-# Read when torch is imported, so set before.
+# Read when torch and NumPy are imported, so set before.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's threads always spin; torch does all that is heavy
 
 from training import config, data, fit
 from training.errors import ConfigError, DataError, Interrupted, ResumeError, TrainingError
 
 # What each of these declares and does stands in the module of its name: `add_arguments` and `run`.
 MEASURING = {
-    "evaluate": "measure a finished run on the test digits",
-    "export": "write a finished run as a bundle: graphs, manifest, card",
-    "report": "measure a bundle through its graphs and compare with what it claims",
+    "evaluate": "measure a finished run on the test digits, the few figures that are quick to get",
+    "export": "write a finished run as a bundle: graphs, manifest, and all that report writes",
+    "report": "measure a bundle through its graphs; compare with what it claims, or write that anew",
     "draw": "draw one picture of a run or a bundle into a PNG file",
+    "judge": "learn the classifier that looks at samples, from real digits",
 }
+MODULES = {"judge": "evaluation.judge"}  # where it is not the command's name
 DATA_HELP = "directory of the MNIST files (default: $MNIST_DIR, else ./data, fetched if missing)"
 
 
@@ -48,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--data", type=Path, help=DATA_HELP)
 
     command = _add(commands, "fit", "train the model that a configuration file describes", _fit)
-    command.add_argument("config", type=Path, metavar="CONFIG", help="TOML file, such as training/configs/mlp_vae.toml")
+    command.add_argument("config", type=Path, metavar="CONFIG", help="TOML file, such as training/configs/default.toml")
     command.add_argument("--run", type=Path, dest="directory", help="new directory (default: runs/<CONFIG's name>)")
     command.add_argument("--data", type=Path, help=DATA_HELP)
 
@@ -57,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--data", type=Path, help=DATA_HELP)
 
     for name, summary in MEASURING.items():
-        module = import_module(f"training.{name}")
+        module = import_module(f"training.{MODULES.get(name, name)}")
         module.add_arguments(_add(commands, name, summary, module.run))
     return parser
 

@@ -5,20 +5,32 @@ from typing import Any
 
 from models.manifest import Manifest, Metric
 from training.config import Config, ConvNetwork, MlpNetwork
+from training.evaluation.findings import Cell, Findings
 
 KINDS = {"ae": "An autoencoder", "vae": "A variational autoencoder"}
 CAPTIONS = {
-    "samples.png": "Samples, a row per label: noise, through the prior, through the decoder.",
-    "reconstructions.png": "Test digits and their reconstructions from the posterior mean.",
-    "latents.png": "Where test digits lie in latent space, by class.",
-    "traversal.png": "One latent dimension moved at a time, from one test digit.",
+    "samples.png": "Samples, a row per label: noise, through the prior, through the decoder. None is chosen.",
+    "doubtful.png": "Of 2,000 samples the fifty whose label the model itself doubts most.",
+    "temperatures.png": "The same noise scaled by a temperature: colder samples are plainer, and more alike.",
     "random.png": "Random points decoded without the prior, and samples drawn through it.",
+    "pairs.png": "The samples nearest to a training digit, over that digit: is any of them a copy?",
+    "reconstructions.png": "Test digits and their reconstructions from the posterior mean.",
+    "worst.png": "The hundred test digits that come back worst, over what comes back.",
+    "latents.png": "Where test digits lie in latent space, by class.",
+    "interpolation.png": "Straight lines between the latents of two test digits.",
+    "traversal.png": "One latent dimension moved at a time, from one test digit.",
+    "curve.png": "The bound on −log p(x) by its number of draws, and how many of those have a say.",
     "losses.png": "Loss over the training, from the end of the first epoch on.",
 }
+MOST_ROWS = 20  # of a table; the others stand in report.json
 
 
-def card(manifest: Manifest, training: Sequence[str], pictures: Sequence[str]) -> str:
-    """The card as Markdown. training: how it was trained, one line each; pictures: names of files in figures/."""
+def card(manifest: Manifest, found: Mapping[str, Findings], training: Sequence[str], pictures: Sequence[str]) -> str:
+    """The card as Markdown.
+
+    found: what was measured, by heading; training: how it was trained, one line each; pictures: names of files in
+    figures/.
+    """
     trained = [
         *training,
         f"Seed {manifest.seed}; configuration of SHA-256 `{manifest.config_sha256}`.",
@@ -36,8 +48,8 @@ def card(manifest: Manifest, training: Sequence[str], pictures: Sequence[str]) -
         "## Training",
         "\n".join(f"- {line}" for line in trained),
         "## Figures",
-        "Measured on test digits, through the ONNX graphs of this bundle.",
-        metrics_table(manifest.metrics),
+        "Measured on test digits, through the ONNX graphs of this bundle. The same as data: report.json.",
+        *(section(heading, findings) for heading, findings in found.items()),
         "## Pictures",
         *(f"![{name.removesuffix('.png')}](figures/{name})\n\n{CAPTIONS[name]}" for name in pictures),
         "## Limits",
@@ -55,10 +67,14 @@ def account(config: Config, meta: Mapping[str, Any]) -> list[str]:
         "ae": "squared error per pixel between grey digits and their reconstructions",
         "vae": "the negative evidence lower bound of digits binarised afresh each time they are seen",
     }[objective.kind]
+    if objective.kind == "vae" and objective.kl_weight != 1:
+        aim += f", its KL weighted {objective.kl_weight:g}"
     if prior.kind == "standard_normal":
         shaped = "Prior: the standard normal, whatever the label."
     else:
         when = {"after": "fitted once the networks were done", "jointly": "learned with the networks"}[prior.fitted]
+        if prior.fitted == "jointly" and prior.training is not None:
+            when += " and fitted anew once they were done"
         shaped = f"Prior: a label-conditional RealNVP flow of {prior.couplings} couplings {prior.width} wide, {when}."
     epochs = ", ".join(f"{count} epochs of the {stage}" for stage, count in meta["epochs"].items())
     return [
@@ -82,10 +98,28 @@ def _networks(network: MlpNetwork | ConvNetwork) -> str:
     return f"residual convolutions, {' and '.join(towers)}, around {network.latent_dim} latent dimensions"
 
 
-def metrics_table(metrics: dict[str, Metric]) -> str:
-    """Name, value to four significant digits, unit and meaning, as a Markdown table."""
-    rows = [f"| `{name}` | {metric.value:.4g} | {metric.unit} | {metric.meaning} |" for name, metric in metrics.items()]
-    return "\n".join(["| figure | value | unit | meaning |", "|---|---:|---|---|", *rows])
+def section(heading: str, findings: Findings) -> str:
+    """The findings under one heading, as Markdown tables, numbers to four significant digits."""
+    metrics = [(f"`{name}`", metric.value, metric.unit, metric.meaning) for name, metric in findings.metrics.items()]
+    parts = [f"### {heading}"]
+    if metrics:
+        parts.append(_table(("figure", "value", "unit", "meaning"), metrics))
+    for name, table in findings.tables.items():
+        first = f" The first {MOST_ROWS} of {len(table.rows):,} rows." if len(table.rows) > MOST_ROWS else ""
+        parts += [f"`{name}`: {table.meaning}.{first}", _table(table.header, table.rows[:MOST_ROWS])]
+    return "\n\n".join(parts)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    numeric = [all(isinstance(row[column], int | float) for row in rows) for column in range(len(header))]
+    rule = ["---:" if right else "---" for right in numeric]
+    lines = [header, *([_cell(cell) for cell in row] for row in rows)]
+    lines.insert(1, rule)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(cell: Cell) -> str:
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
 
 
 def _what(manifest: Manifest) -> str:
@@ -98,12 +132,34 @@ def _what(manifest: Manifest) -> str:
     )
 
 
+def _sample_limits(metrics: Mapping[str, Metric]) -> list[str]:
+    """What was measured of samples, said as limits."""
+
+    def share(name: str) -> str:
+        return f"{metrics[name].value:.1%}".replace("%", " %")
+
+    limits = []
+    if "sample_label_confirmed" in metrics:
+        limits.append(
+            f"A sample asked for by label now and then looks like another digit: a classifier that reads "
+            f"{share('judge_accuracy')} of real test digits right finds the label asked for in "
+            f"{share('sample_label_confirmed')} of samples. Nobody has read them one by one."
+        )
+    if "tstr_accuracy" in metrics:
+        limits.append(
+            f"Samples are not a full stand-in for real digits: a small classifier that learned from them alone reads "
+            f"{share('tstr_accuracy')} of real test digits right, and {share('tstr_accuracy_real')} had it learned "
+            "from as many real ones."
+        )
+    return limits
+
+
 def _limits(manifest: Manifest) -> list[str]:
     limits = [
         "It knows the digits of MNIST: one, centred, upright, 28×28. Of any other picture it makes the digit that "
         "comes nearest, and does not say so.",
         f"A latent of {manifest.latent_dim} numbers holds only the main strokes: what comes out is smoother than ink.",
-        "A sample asked for by label now and then looks like another digit. Nobody has read the samples one by one.",
+        *_sample_limits(manifest.metrics),
         "The writers were US Census Bureau employees and high-school students; other hands write otherwise.",
     ]
     if manifest.kind == "vae":

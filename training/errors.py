@@ -6,7 +6,8 @@ TrainingError
 ├── ResumeError   the run directory can't be started, resumed or read
 ├── Interrupted   stopped on request; a checkpoint is left
 └── ExportError   the bundle can't be written
-    └── ParityError   torch and ONNX disagree
+    ├── ParityError   torch and ONNX disagree
+    └── CollapseError the latent says nothing, or all samples are alike
 """
 
 
@@ -36,3 +37,7 @@ class ExportError(TrainingError):
 
 class ParityError(ExportError):
     """The exported graphs don't compute what torch computes."""
+
+
+class CollapseError(ExportError):
+    """The latent says nothing about the image, or all samples are alike."""

@@ -1,25 +1,16 @@
 """A finished run → a bundle (models/README.md), complete, verified and measured, or nothing at all."""
 
 import argparse
-import hashlib
-import io
-import os
-import shutil
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from models.manifest import (
     GOLDEN_FILE,
     IMAGE_SHAPE,
-    MANIFEST_FILE,
     SCHEMA_VERSION,
-    FileRecord,
     GraphName,
     Manifest,
     Metric,
@@ -28,15 +19,17 @@ from models.manifest import (
 )
 from training import data, fit, graphs, report
 from training.autoencoder import Autoencoder
+from training.bundle import GOLDEN_SEED, file_records, golden, npz, publish, standard_normal
 from training.config import Config
-from training.data import CLASSES, Digits, Mnist, to_pixels
+from training.data import CLASSES, Mnist, to_pixels
 from training.errors import ExportError, ParityError
-from training.evaluate import FULL, QUICK, Protocol, measure, strided
-from training.model import Model, modules, of_torch
+from training.evaluation import collapse, judge
+from training.evaluation.measurement import measure, parity
+from training.evaluation.protocol import FULL, QUICK, Protocol, strided
+from training.model import modules, of_torch
 from training.parity import check_parity
 
 LICENCE = "weights and pictures: MIT; the digits in golden.npz and in the pictures: MNIST, CC BY-SA 3.0"
-GOLDEN_SEED = 8
 PARITY_IMAGES = 1_000
 
 
@@ -62,8 +55,8 @@ def export(run: Path, models: Path, mnist: Mnist, protocol: Protocol = FULL, *, 
     """Write models/<name>/<version>/ for a finished run, and return it.
 
     Raises ExportError where the bundle exists, or where a graph is not fit to be served; ParityError where the graphs
-    do not compute, or do not score, what torch does. Whatever is raised, and whenever the process is killed, no
-    part of a bundle is left under its name.
+    do not compute, or do not score, what torch does; CollapseError where they have not learned to. Whatever is raised,
+    and whenever the process is killed, no part of a bundle is left under its name.
     """
     config, autoencoder, meta = fit.load_run(run)
     if meta["data_sha256"] != mnist.sha256:
@@ -71,39 +64,11 @@ def export(run: Path, models: Path, mnist: Mnist, protocol: Protocol = FULL, *, 
     target = models / config.bundle.name / str(config.bundle.version)
 
     def write(directory: Path) -> None:
-        write_bundle(directory, autoencoder, config, mnist, protocol, run)
+        manifest = write_bundle(directory, autoencoder, config, mnist, protocol, run)
+        collapse.check(manifest.metrics, manifest.latent_dim)
 
     publish(target, write, replace=replace)
     return target
-
-
-def publish(target: Path, write: Callable[[Path], None], *, replace: bool = False) -> None:
-    """Let `write` fill a hidden sibling of `target`, bring it to disk, and only then give it its name.
-
-    A killed process may leave the hidden directory `.<version>-<pid>`, which no reader of bundles looks at. With
-    `replace`, the old bundle is moved aside just before; a kill between the two renames leaves none of the name.
-    Raises ExportError where `target` exists and is not to be replaced.
-    """
-    refusal = ExportError(f"{target} exists, and a bundle is never changed: raise bundle.version, or pass --replace")
-    if target.exists() and not replace:
-        raise refusal
-    partial = target.with_name(f".{target.name}-{os.getpid()}")
-    aside = target.with_name(f"{partial.name}-old")
-    try:
-        partial.mkdir(parents=True)
-        write(partial)
-        for path in (*partial.rglob("*"), partial):
-            _fsync(path)
-        if replace and target.exists():
-            target.rename(aside)
-        try:
-            partial.rename(target)
-        except OSError as error:  # somebody else was faster
-            raise refusal from error
-        _fsync(target.parent)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_bundle(
@@ -127,10 +92,9 @@ def write_bundle(
     digits = strided(mnist.test, PARITY_IMAGES)
     noise = standard_normal(len(digits.labels), wanted.latent_dim)
     check_parity(wanted, got, to_pixels(digits.images).numpy(), noise, digits.labels.numpy())
-    metrics = measure(got, mnist, protocol)
-    check_metrics(measure(wanted, mnist, protocol), metrics)
-
+    check_metrics(parity(wanted, mnist, protocol).metrics, parity(got, mnist, protocol).metrics)
     (directory / GOLDEN_FILE).write_bytes(npz(golden(got, mnist.test)))
+
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         name=name,
@@ -147,25 +111,13 @@ def write_bundle(
         seed=config.run.seed,
         config_sha256=config.sha256(),
         data_sha256=mnist.sha256,
-        metrics=metrics,
+        metrics={},  # and more files: the report adds both
         licence=LICENCE,
         files=file_records(directory),
     )
-    report.write_card(directory, manifest, got, mnist.test, run)
-    manifest = manifest.model_copy(update={"files": file_records(directory)})
-    (directory / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    return manifest
-
-
-def file_records(directory: Path) -> dict[str, FileRecord]:
-    """Size and SHA-256 of every file below a bundle but its manifest, in alphabetical order."""
-    records = {}
-    for path in sorted(directory.rglob("*")):
-        if path.is_file() and path.name != MANIFEST_FILE:
-            content = path.read_bytes()
-            record = FileRecord(size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
-            records[path.relative_to(directory).as_posix()] = record
-    return records
+    training = () if run is None else report.write_losses(directory, run)
+    found = measure(got, mnist, judge.load(), protocol)
+    return report.write_report(directory, manifest, got, mnist, found, protocol, training)
 
 
 def check_metrics(wanted: Mapping[str, Metric], got: Mapping[str, Metric]) -> None:
@@ -176,49 +128,9 @@ def check_metrics(wanted: Mapping[str, Metric], got: Mapping[str, Metric]) -> No
             raise ParityError(f"{name} is {onnx_value:.6g} through ONNX and {torch_value:.6g} in torch")
 
 
-def golden(model: Model, test: Digits) -> dict[str, NDArray]:
-    """The arrays of golden.npz: the first eight test digits of different labels, noise, and the model's answers."""
-    firsts = {int(label): row for row, label in reversed(list(enumerate(test.labels)))}
-    rows = sorted(firsts.values())[:8]
-    image = to_pixels(test.images[rows]).numpy()  # (8, 1, 28, 28)
-    label = test.labels[rows].numpy()
-    noise = standard_normal(len(rows), model.latent_dim)
-    mean, log_var = model.encode(image)
-    reconstruction, logit = model.decode(mean)
-    latent = model.prior(noise, label)
-    arrays = {"image": image, "label": label, "noise": noise, "mean": mean, "log_var": log_var}
-    arrays |= {"reconstruction": reconstruction, "logit": logit, "latent": latent}
-    arrays |= {"sample": model.decode(latent)[0], "log_pz_y": model.density(mean)}
-    return {name: array for name, array in arrays.items() if array is not None}
-
-
-def npz(arrays: Mapping[str, NDArray]) -> bytes:
-    """Arrays as the bytes of a NumPy archive: stored, not compressed, all dated 1980, so that equal is equal."""
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:
-        for name, array in arrays.items():
-            content = io.BytesIO()
-            np.save(content, np.ascontiguousarray(array), allow_pickle=False)
-            file.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue())
-    return archive.getvalue()
-
-
-def standard_normal(rows: int, latent_dim: int) -> NDArray[np.float32]:
-    """The standard normal noise (rows, latent_dim) of parity and golden vectors; always the same."""
-    return np.random.Generator(np.random.Philox(GOLDEN_SEED)).standard_normal((rows, latent_dim), np.float32)
-
-
 def example_inputs(latent_dim: int) -> dict[GraphName, tuple[Tensor, ...]]:
     """Inputs to trace each graph with, of three rows: a batch of one would be taken for a constant."""
     generator = torch.Generator().manual_seed(GOLDEN_SEED)
     latents = torch.randn((3, latent_dim), generator=generator)
     images = torch.rand((3, *IMAGE_SHAPE), generator=generator)
     return {"encoder": (images,), "decoder": (latents,), "prior": (latents, torch.arange(3)), "density": (latents,)}
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

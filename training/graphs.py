@@ -1,9 +1,10 @@
 """torch modules to ONNX graphs, their check, and sessions that run them. The one home of onnx and onnxruntime here."""
 
 import logging
+import math
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -104,14 +105,17 @@ def session(serialised: bytes, threads: int = 2) -> onnxruntime.InferenceSession
         raise ExportError(f"onnxruntime cannot load the graph: {error}") from error
 
 
-def as_function(serialised: bytes, threads: int = 2) -> Function:
-    """A graph as a function of arrays in the order of its inputs. The function raises ExportError."""
+def as_function(serialised: bytes, threads: int = 2, outputs: Sequence[str] | None = None) -> Function:
+    """A graph as a function of arrays in the order of its inputs. The function raises ExportError.
+
+    outputs: the names of those to return, all where it is None.
+    """
     run = session(serialised, threads)
     names = [tensor.name for tensor in run.get_inputs()]
 
     def function(*arrays: NDArray) -> tuple[FloatArray, ...]:
         try:
-            return tuple(run.run(None, dict(zip(names, arrays, strict=True))))
+            return tuple(run.run(outputs, dict(zip(names, arrays, strict=True))))
         except Exception as error:
             shapes = ", ".join(str(array.shape) for array in arrays)
             raise ExportError(f"onnxruntime cannot run the graph at {shapes}: {error}") from error
@@ -123,6 +127,12 @@ def of_files(directory: Path, kind: Kind, latent_dim: int, class_weights: tuple[
     """The model of the four graph files in a directory. Raises ExportError."""
     functions = {graph: as_function((directory / graph_file(graph)).read_bytes()) for graph in get_args(GraphName)}
     return Model(kind, latent_dim, class_weights, functions)
+
+
+def parameters(serialised: bytes) -> int:
+    """How many floats are among the weights that a serialised graph holds."""
+    weights = onnx.load_model_from_string(serialised).graph.initializer
+    return sum(math.prod(tensor.dims) for tensor in weights if tensor.data_type == onnx.TensorProto.FLOAT)
 
 
 def versions() -> dict[str, str]:

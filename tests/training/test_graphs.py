@@ -50,6 +50,23 @@ def test_graph_computes_what_the_module_does_at_any_batch_length(doubled):
         np.testing.assert_array_equal(function(image)[0], image * 2 + np.float32([1, 2, 3, 4]))
 
 
+def test_function_returns_the_outputs_it_was_asked_for():
+    nodes = helper.make_node("Neg", ["image"], ["mean"]), helper.make_node("Abs", ["mean"], ["size"])
+    model = onnx.load_model_from_string(by_hand(*nodes))
+    model.graph.output.append(helper.make_tensor_value_info("size", TensorProto.FLOAT, ["n", 4]))
+    image = np.ones((2, 4), np.float32)
+    assert len(graphs.as_function(model.SerializeToString())(image)) == 2
+    (size,) = graphs.as_function(model.SerializeToString(), outputs=["size"])(image)
+    np.testing.assert_array_equal(size, image)
+
+
+def test_parameters_are_the_floats_among_the_weights():
+    weights = onnx.numpy_helper.from_array(np.ones((3, 4), np.float32), "weights")
+    shape = onnx.numpy_helper.from_array(np.array([-1, 4]), "shape")
+    node = helper.make_node("Reshape", ["image", "shape"], ["mean"])
+    assert graphs.parameters(by_hand(node, initializers=[weights, shape])) == 12
+
+
 def test_graph_tells_whose_it_is(doubled):
     assert graphs.session(doubled).get_modelmeta().custom_metadata_map == METADATA
 

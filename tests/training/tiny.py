@@ -2,21 +2,36 @@
 
 import atexit
 import json
+import math
 import shutil
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
+import numpy as np
 import torch
 
 from training import data, export
 from training.autoencoder import Autoencoder, build
 from training.config import Config, parse
 from training.data import Mnist
-from training.evaluate import Protocol
+from training.evaluation.protocol import Protocol
+from training.model import Model
 
 DATA = Path(__file__).parents[1] / "data"
-PROTOCOL = Protocol(images=60, bound_images=10, bound_draws=8)
+PROTOCOL = Protocol(
+    test_images=60,
+    train_images=60,
+    bound_draws=6,
+    curve_images=10,
+    curve_draws=8,
+    samples=60,
+    synthetic_images=60,
+    synthetic_seeds=1,
+    synthetic_epochs=1,
+    probe_images=100,
+)
+LOG_TWO_PI = math.log(2 * math.pi)
 
 
 @cache
@@ -65,3 +80,25 @@ def bundle(kind: str) -> Path:
     directory.mkdir(parents=True)
     export.write_bundle(directory, autoencoder(kind), config(kind), mnist(), PROTOCOL)
     return directory
+
+
+def blind_vae(mean=0.0, log_var=0.0, logit=-1.0, prior_means=(0.0, 0.0), weights=(0.5, 0.5), latent_dim=2) -> Model:
+    """A VAE that looks at nothing: each pixel is ink with the same probability, whatever the latent.
+
+    So log p(x) is known, q is N(mean, exp(log_var)) for every image, and p(z given y) is N(prior_means[y], I).
+    """
+
+    def encoder(images):
+        shape = (len(images), latent_dim)
+        return np.full(shape, mean, np.float32), np.full(shape, log_var, np.float32)
+
+    def decoder(latents):
+        logits = np.full((len(latents), 1, 28, 28), logit, np.float32)
+        return 1 / (1 + np.exp(-logits)), logits
+
+    def density(latents):
+        squares = np.square(latents[:, None] - np.array(prior_means)[:, None]).sum(2)  # (n, classes)
+        return ((-squares - latent_dim * LOG_TWO_PI) / 2).astype(np.float32), None
+
+    functions = {"encoder": encoder, "decoder": decoder, "prior": None, "density": density}
+    return Model("vae", latent_dim, tuple(weights), functions)
