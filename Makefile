@@ -3,9 +3,9 @@
 PYTHON  ?= python3
 SERVICE := .venv/service
 DEV     := .venv/dev
-CONFIG  ?= training/configs/mlp_vae.toml
+CONFIG  ?= training/configs/default.toml
 RUN     ?= runs/$(basename $(notdir $(CONFIG)))
-BUNDLE  ?= models/digits-mlp-vae/1
+BUNDLE  ?= models/digits-vae/1
 PIP     := -m pip --disable-pip-version-check install --quiet
 
 .PHONY: help serve test check fmt data train evaluate report export lock clean
@@ -31,7 +31,7 @@ fmt: $(DEV)/.done ## format the code and mend what the linter can
 data: $(DEV)/.done ## fetch MNIST into ./data, or verify $$MNIST_DIR
 	@$(DEV)/bin/python -m training data
 
-train: $(DEV)/.done ## learn CONFIG (training/configs/mlp_vae.toml) into RUN
+train: $(DEV)/.done ## learn CONFIG (training/configs/default.toml) into RUN
 	@$(DEV)/bin/python -m training fit $(CONFIG) --run $(RUN)
 
 evaluate: $(DEV)/.done ## measure RUN on the test set

@@ -44,8 +44,8 @@ class Posterior:
 class Scores:
     """ELBO and its two terms at the decoded latent, nats per image, float64 (n,): elbo = log_likelihood − kl.
 
-    At a draw from the posterior each is an unbiased estimate. At the mean (no draw) both terms lie about
-    latent_dim / 2 nats above their averages, which cancels in the ELBO to second order.
+    At a draw from the posterior each is an unbiased estimate. At the mean (no draw) both terms lie
+    several nats above their averages, up to about latent_dim / 2, which cancels in the ELBO to second order.
     """
 
     elbo: Float64Array

@@ -103,7 +103,7 @@ Images = Annotated[
 
 
 class EncodeAnswer(BaseModel):
-    model: str = Field(examples=["digits-mlp-vae/1"])
+    model: str = Field(examples=["digits-vae/1"])
     mean: list[list[float]] = Field(description="Mean of each image's posterior, (n, latent_dim).")
     log_var: list[list[float]] = Field([], description="Log-variance, (n, latent_dim); a VAE's only.")
 
@@ -178,7 +178,7 @@ class Limits(BaseModel):
 
 
 class ModelSummary(BaseModel):
-    name: str = Field(examples=["digits-mlp-vae"])
+    name: str = Field(examples=["digits-vae"])
     version: int
     kind: Literal["ae", "vae"]
     description: str

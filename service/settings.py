@@ -29,7 +29,7 @@ class Settings(BaseModel):
     port: int = _setting(8000, "number", "TCP port; 0 takes a free one", ge=0, le=65535)
     models_dir: Path = _setting(Path(models.__file__).parent, "directory", "where bundles lie, as <name>/<version>/")
     default_model: str = _setting(
-        "digits-mlp-vae", "name", "model that answers where none is asked for: name or name/version"
+        "digits-vae", "name", "model that answers where none is asked for: name or name/version"
     )
     device: Literal["auto", "cpu", "cuda"] = _setting(
         "auto", "choice", "auto takes CUDA if it is there; cuda refuses to start without"

@@ -74,7 +74,10 @@ def test_real_digits_come_back(served: Client, name: str) -> None:
 
 @pytest.mark.parametrize("name", VAES)
 def test_the_score_at_the_mean_is_near_the_average_over_draws(served: Client, name: str) -> None:
-    """Both terms lie about latent_dim / 2 nats higher at the mean; in the ELBO that cancels but for curvature."""
+    """Both terms lie higher at the mean, in the ELBO that cancels but for curvature.
+
+    log q is latent_dim / 2 nats higher there; log p is higher too, the more so the finer the prior.
+    """
     body = digits.images("test").tobytes()
 
     def score(query: str = "") -> dict[str, np.ndarray]:
@@ -87,7 +90,7 @@ def test_the_score_at_the_mean_is_near_the_average_over_draws(served: Client, na
     height = MANIFESTS[name].latent_dim / 2
     assert mean["elbo"].mean() == pytest.approx(average["elbo"], abs=0.15 * height)
     for term in ("kl", "log_likelihood"):
-        assert 0.5 * height < mean[term].mean() - average[term] < 1.5 * height
+        assert 0.25 * height < mean[term].mean() - average[term] < 1.1 * height
 
 
 @pytest.mark.parametrize("name", CALIBRATED)
@@ -114,6 +117,6 @@ def test_real_digits_lie_in_the_middle_of_the_calibration_and_noise_at_its_end(s
 @pytest.mark.parametrize("name", NAMES)
 def test_a_bundle_is_small_and_has_its_card_and_pictures(name: str) -> None:
     directory = Path("models", name)
-    assert sum(path.stat().st_size for path in directory.rglob("*") if path.is_file()) < 10e6
+    assert sum(path.stat().st_size for path in directory.rglob("*") if path.is_file()) < 20e6
     assert (directory / "CARD.md").exists()
     assert list((directory / "figures").glob("*.png"))

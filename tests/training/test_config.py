@@ -12,6 +12,7 @@ from training.config import Config
 from training.errors import ConfigError
 
 CONFIGS = sorted((Path(configuration.__file__).parent / "configs").glob("*.toml"))
+COMMITTED = {"ae": "digits-ae", "mlp_vae": "digits-mlp-vae", "default": "digits-vae"}
 SMALL = tomllib.loads((Path(__file__).parent / "small.toml").read_text())
 
 
@@ -120,7 +121,7 @@ def test_any_value_changes_the_digest(small: Config) -> None:
     assert configuration.parse(changed("run.seed", 2), "other").sha256() != small.sha256()
 
 
-@pytest.mark.parametrize(("toml", "bundle"), [("ae", "digits-ae"), ("mlp_vae", "digits-mlp-vae")])
+@pytest.mark.parametrize(("toml", "bundle"), COMMITTED.items())
 def test_a_committed_bundle_comes_from_the_committed_configuration(toml: str, bundle: str) -> None:
     manifest = json.loads(Path(f"models/{bundle}/1/manifest.json").read_text())
     assert configuration.read(Path(f"training/configs/{toml}.toml")).sha256() == manifest["config_sha256"]
