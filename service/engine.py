@@ -1,11 +1,9 @@
 """What a model can do: encode, decode, reconstruct, sample. Arrays in, arrays out; no HTTP, no bytes.
 
-Each verb is composed from the bundle's four graphs, each behind its own micro-batcher. Likelihood figures are nats,
-summed over dimensions, computed in float64 from the graphs' outputs.
+Each verb is composed from the bundle's four graphs, each behind its own micro-batcher.
 """
 
 import functools
-import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from models.manifest import GraphName, Manifest
+from service import golden
 from service.batcher import MicroBatcher
 from service.bundle import Bundle
 from service.errors import BundleError, UnknownModel
 from service.runtime import Device, Session
+from service.scores import Scores, log_sum_exp, percentiles, scores, squared_error
 
 FloatArray = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
@@ -25,11 +25,6 @@ LabelArray = npt.NDArray[np.int64]
 IndexArray = npt.NDArray[np.intp]
 
 MAX_TRIES = 16  # draws of one latent until it is confident enough
-_PERCENTS = np.arange(101.0)  # of a calibration's values
-
-# models/README.md: agreement with the golden vectors leaves room for another device.
-_GOLDEN_IMAGES = {"atol": 1e-4, "rtol": 0.0}
-_GOLDEN_OTHERS = {"atol": 1e-3, "rtol": 1e-3}
 
 
 @dataclass(frozen=True)
@@ -38,19 +33,6 @@ class Posterior:
 
     mean: FloatArray
     log_var: FloatArray | None
-
-
-@dataclass(frozen=True)
-class Scores:
-    """ELBO and its two terms at the decoded latent, nats per image, float64 (n,): elbo = log_likelihood − kl.
-
-    At a draw from the posterior each is an unbiased estimate. At the mean (no draw) both terms lie
-    several nats above their averages, up to about latent_dim / 2, which cancels in the ELBO to second order.
-    """
-
-    elbo: Float64Array
-    log_likelihood: Float64Array
-    kl: Float64Array
 
 
 @dataclass(frozen=True)
@@ -122,7 +104,7 @@ class Model:
             for graph, model in bundle.graphs.items()
         }
         self.provider = sessions["encoder"].provider
-        _check_golden(bundle, sessions)
+        golden.check(bundle, sessions)
         for session in sessions.values():
             session.warm_up(limits.max_batch_rows)
         self.batchers: dict[GraphName, MicroBatcher] = {
@@ -135,10 +117,8 @@ class Model:
             for graph, session in sessions.items()
         }
         self._log_class_weights = np.log(np.maximum(np.array(self.manifest.class_weights), 1e-300))  # (classes,)
-        scores = bundle.calibration.scores if bundle.calibration else {}
-        self._calibration: dict[str, Float64Array] = {
-            name: np.array(values) for name, values in scores.items()
-        }  # (101,) each
+        table = bundle.calibration.scores if bundle.calibration else {}
+        self._calibration: dict[str, Float64Array] = {name: np.array(values) for name, values in table.items()}
 
     @property
     def name(self) -> str:
@@ -171,8 +151,7 @@ class Model:
     async def reconstruct(self, images: FloatArray, deadline: float, noise: FloatArray | None = None) -> Reconstruction:
         """Encodes and decodes each image, at the posterior's mean or, given noise (n, latent_dim), at a draw.
 
-        A grey image is scored by its expected log-likelihood under binarisation, which is linear in the pixels and so
-        exact. Raises QueueFull, DeadlineExceeded, InferenceFailed.
+        Raises QueueFull, DeadlineExceeded, InferenceFailed.
         """
         posterior = await self.encode(images, deadline)
         latents = posterior.mean
@@ -181,18 +160,15 @@ class Model:
             latents = (latents + std * noise).astype(np.float32)  # (n, d)
         wanted = ("image", "logit") if self.is_probabilistic else ("image",)
         outputs = await self.batchers["decoder"].submit({"latent": latents}, wanted, deadline)
-        scores = None
+        found = {"mse": squared_error(images, outputs["image"])}
+        evidence = None
         if posterior.log_var is not None:
             log_pz = await self._log_prior(latents, deadline)
-            log_likelihood = _bernoulli_log_likelihood(images, outputs["logit"])
-            kl = _gaussian_log_density(latents, posterior.mean, posterior.log_var) - log_pz
-            scores = Scores(log_likelihood - kl, log_likelihood, kl)
-        mse = np.square(np.subtract(outputs["image"], images, dtype=np.float64)).mean(axis=(1, 2, 3))
-        percentiles = {}
-        if self._calibration and noise is None:  # it is of scores at the posterior's mean
-            found = {"mse": mse, **(vars(scores) if scores else {})}
-            percentiles = {name: np.interp(found[name], self._calibration[name], _PERCENTS) for name in found}
-        return Reconstruction(outputs["image"], latents, mse, scores, percentiles)
+            evidence = scores(images, outputs["logit"], latents, posterior.mean, posterior.log_var, log_pz)
+            found |= vars(evidence)
+        # The calibration is of scores at the posterior's mean.
+        places = percentiles(found, self._calibration) if self._calibration and noise is None else {}
+        return Reconstruction(outputs["image"], latents, found["mse"], evidence, places)
 
     async def sample(
         self, noise: FloatArray, labels: LabelArray, deadline: float, rejection: Rejection | None = None
@@ -241,12 +217,12 @@ class Model:
 
     async def _log_prior(self, latents: FloatArray, deadline: float) -> Float64Array:
         """log p(z) = log Σ p(y) p(z given y), nats (n,)."""
-        return _log_sum_exp(await self._log_joint(latents, deadline))
+        return log_sum_exp(await self._log_joint(latents, deadline))
 
     async def _confidence(self, latents: FloatArray, labels: LabelArray, deadline: float) -> Float64Array:
         """p(label given z) of each latent's own label: (n,)."""
         joint = await self._log_joint(latents, deadline)
-        share: Float64Array = np.exp(joint[np.arange(len(labels)), labels] - _log_sum_exp(joint))
+        share: Float64Array = np.exp(joint[np.arange(len(labels)), labels] - log_sum_exp(joint))
         return share
 
 
@@ -277,48 +253,3 @@ class Engine:
         self.is_closed = True
         for model in self.models:
             model.close()
-
-
-def _log_sum_exp(joint: Float64Array) -> Float64Array:
-    """(n, classes) → (n,)"""
-    most = joint.max(axis=1)
-    total: Float64Array = most + np.log(np.exp(joint - most[:, np.newaxis]).sum(axis=1))
-    return total
-
-
-def _bernoulli_log_likelihood(images: FloatArray, logits: FloatArray) -> Float64Array:
-    """Σ x·logit − log(1 + exp(logit)) over pixels: (n,)."""
-    logits64 = logits.astype(np.float64)
-    total: Float64Array = (images * logits64 - np.logaddexp(0.0, logits64)).sum(axis=(1, 2, 3))
-    return total
-
-
-def _gaussian_log_density(values: FloatArray, mean: FloatArray, log_var: FloatArray) -> Float64Array:
-    """log N(values; mean, exp(log_var)), summed over dimensions: (n,)."""
-    deviation = np.subtract(values, mean, dtype=np.float64)
-    terms = math.log(2 * math.pi) + log_var + np.square(deviation) * np.exp(-log_var.astype(np.float64))
-    total: Float64Array = -0.5 * terms.sum(axis=1)
-    return total
-
-
-def _check_golden(bundle: Bundle, sessions: Mapping[GraphName, Session]) -> None:
-    """Raises BundleError unless every graph gives the golden outputs for the golden inputs."""
-    golden = bundle.golden
-    # graph, its inputs and its outputs, each as graph's name → golden's name
-    cases: tuple[tuple[GraphName, dict[str, str], dict[str, str]], ...] = (
-        ("encoder", {"image": "image"}, {"mean": "mean", "log_var": "log_var"}),
-        ("decoder", {"latent": "mean"}, {"image": "reconstruction", "logit": "logit"}),
-        ("prior", {"noise": "noise", "label": "label"}, {"latent": "latent"}),
-        ("decoder", {"latent": "latent"}, {"image": "sample"}),
-        ("density", {"latent": "mean"}, {"log_pz_y": "log_pz_y"}),
-    )
-    for graph, inputs, outputs in cases:
-        specified = {tensor.name for tensor in sessions[graph].spec.outputs}
-        names = {own: theirs for own, theirs in outputs.items() if own in specified}
-        if missing := {*inputs.values(), *names.values()} - golden.keys():
-            raise BundleError(f"The golden vectors of {bundle.manifest.name} lack {', '.join(sorted(missing))}.")
-        found = sessions[graph].run({own: golden[theirs] for own, theirs in inputs.items()}, list(names))
-        for own, theirs in names.items():
-            tolerance: dict[str, Any] = _GOLDEN_IMAGES if own == "image" else _GOLDEN_OTHERS
-            if found[own].shape != golden[theirs].shape or not np.allclose(found[own], golden[theirs], **tolerance):
-                raise BundleError(f"{bundle.manifest.name}: the {graph} does not reproduce the golden {theirs}.")
