@@ -6,10 +6,8 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-# Threads that spin while they wait cost nothing on an idle machine and most of the speed on a busy one.
-# Read when torch and NumPy are imported, so set before.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's threads always spin; torch does all that is heavy
+# NumPy's threads spin while they wait, and torch does all that is heavy. Read when NumPy is imported, so set before.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from training import config, data, fit
 from training.errors import ConfigError, DataError, Interrupted, ResumeError, TrainingError
