@@ -6,12 +6,13 @@ DEV     := .venv/dev
 CONFIG  ?= training/configs/default.toml
 RUN     ?= runs/$(basename $(notdir $(CONFIG)))
 BUNDLE  ?= models/digits-vae/1
+BENCH   := $(DEV)/bin/python -m benchmarks.serving
 PIP     := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help serve test check fmt data train evaluate report export lock clean
+.PHONY: help serve test check fmt data train evaluate report export bench bench-quick bench-peers lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 serve: $(SERVICE)/.done ## serve the committed models on http://127.0.0.1:8000
 	@$(SERVICE)/bin/python -m service
@@ -43,10 +44,19 @@ export: $(DEV)/.done ## write RUN as a bundle below models/
 report: $(DEV)/.done ## measure BUNDLE through its ONNX graphs and print its figures
 	@$(DEV)/bin/python -m training report $(BUNDLE)
 
+bench: $(DEV)/.done ## measure the service beside its limits and a naive one; needs wrk; ARGS=--write
+	@$(BENCH) $(ARGS)
+
+bench-quick: $(DEV)/.done ## the same in two minutes; ARGS="--before CHECKOUT" compares two states
+	@$(BENCH) --quick $(ARGS)
+
+bench-peers: $(DEV)/.done ## measure it beside mosec, LitServe, BentoML, MLServer and KServe
+	@$(BENCH) --peers $(ARGS)
+
 lock: $(DEV)/.done ## renew every pinned version in requirements/
 	@requirements/lock $(DEV)/bin/python
 
-clean: ## remove both environments and every cache
+clean: ## remove the environments and every cache
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 
 $(SERVICE)/.done: requirements/service.txt

@@ -1,0 +1,135 @@
+"""A run on one bundle: every contestant up at once, checked, then visited scenario by scenario."""
+
+import contextlib
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from benchmarks import contestants, in_process, server
+from benchmarks.contestants import TWO_WORKERS, Contestant
+from benchmarks.environments import ROOT, Unavailable
+from benchmarks.in_process import InProcess
+from benchmarks.jobs import Examples
+from benchmarks.machine import CORES, GENERATOR_CORE
+from benchmarks.measurement import Footprint, Measured, Report, Round, throughput
+from benchmarks.rounds import visit
+from benchmarks.scenarios import MANY, Scenario
+from benchmarks.server import Server
+
+_ERROR = 0.05  # of a median ratio, relative: what a spread must come down to before the rounds end early
+_IDLE_S = 2.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Who takes part beside the service, minimal and onnxruntime, in what, and how long.
+
+    before: another checkout of the service. rounds: how many, from least to most. starts: of each server, to tell their
+    median time.
+    """
+
+    scenarios: Sequence[Scenario]
+    naive: bool = True
+    peers: Sequence[str] = ()
+    before: Path | None = None
+    workers: bool = False
+    seconds: int = 1
+    rounds: range = range(5, 13)
+    starts: int = 3
+
+
+def run(bundle: Path, plan: Plan) -> Report:
+    """bundle: models/<name>/<version>. Raises Unavailable if the service, minimal or onnxruntime are not to be had."""
+    report = Report(f"{bundle.parent.name}/{bundle.name}")
+    examples = Examples(bundle)
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        directory = Path(name)
+        service = contestants.service(examples, bundle)
+        ours = stack.enter_context(server.up(service, examples, directory, starts=plan.starts))
+        least = contestants.minimal(service, _recorded(ours, directory / "answers"))
+        servers = [ours, stack.enter_context(server.up(least, examples, directory, starts=plan.starts))]
+        limit = stack.enter_context(in_process.up(bundle, directory))
+        for make in _others(plan, examples, bundle, service, report.notes):
+            try:
+                servers.append(stack.enter_context(server.up(make(), examples, directory, starts=plan.starts)))
+            except Unavailable as reason:
+                report.notes.append(str(reason))
+        idle = {each.name: each.process.cpu_s() for each in servers}
+        time.sleep(_IDLE_S)
+        idle = {each.name: (each.process.cpu_s() - idle[each.name]) / _IDLE_S for each in servers}
+        for scenario in plan.scenarios:
+            report.measured.append(_measure(scenario, servers, limit, plan))
+        report.footprints = [_footprint(each, idle[each.name]) for each in servers]
+        batches = ", ".join(f"{job} {rows}" for job, rows in limit.best_rows.items())
+        report.notes.append(f"onnxruntime's best batch, in rows: {batches}.")
+    return report
+
+
+def _others(
+    plan: Plan, examples: Examples, bundle: Path, service: Contestant, notes: list[str]
+) -> Iterator[Callable[[], Contestant]]:
+    """Makers of the other contestants; each may raise Unavailable."""
+    if plan.naive:
+        yield partial(contestants.naive, examples, bundle)
+    if plan.before:
+        yield partial(contestants.before, service, plan.before)
+    if plan.workers and _takes_workers():
+        if CORES[1] == GENERATOR_CORE:
+            notes.append("2 workers: the generator shares the second worker's core, so the gain is understated.")
+        yield partial(contestants.two_workers, service)
+    elif plan.workers:
+        notes.append("2 workers: not measured, the service has no --workers or the machine a single core.")
+    for peer in plan.peers:
+        yield partial(contestants.peer, peer, examples, bundle)
+
+
+def _takes_workers() -> bool:
+    asked = [sys.executable, "-m", "service", "--help"]
+    told = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return "--workers" in told and len(CORES) > 1
+
+
+def _recorded(ours: Server, directory: Path) -> Path:
+    """The service's answer to each job, for the minimal server."""
+    directory.mkdir()
+    for job in ours.contestant.requests:
+        answer = ours.ask(job)
+        (directory / job).write_bytes(answer.content)
+        (directory / f"{job}.type").write_text(answer.headers["content-type"])
+    return directory
+
+
+def _measure(scenario: Scenario, servers: Sequence[Server], limit: InProcess, plan: Plan) -> Measured:
+    taking_part = [each for each in servers if scenario.job in each.contestant.requests]
+    if scenario != MANY:  # two workers are a matter of throughput, told once
+        taking_part = [each for each in taking_part if each.name != TWO_WORKERS]
+    turns = {
+        each.name: partial(each.turn, scenario, plan.seconds) for each in [*taking_part[:2], limit, *taking_part[2:]]
+    }
+
+    def enough(rounds: Sequence[Round]) -> bool:
+        if len(rounds) not in plan.rounds:
+            return False
+        found = [throughput(rounds, other) for other in turns]
+        return all(each is not None and each.error <= _ERROR for each in found)
+
+    measured = Measured(scenario, visit(turns, enough, most=plan.rounds[-1]))
+    print(f"  {scenario.name}: {len(measured.rounds)} rounds of {', '.join(turns)}", file=sys.stderr, flush=True)
+    return measured
+
+
+def _footprint(each: Server, idle_share: float) -> Footprint:
+    return Footprint(
+        each.name,
+        each.contestant.version,
+        each.start_s,
+        len(each.process.tree()),
+        each.idle_bytes,
+        each.process.resident_bytes(),
+        idle_share,
+    )

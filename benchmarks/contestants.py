@@ -1,0 +1,144 @@
+"""Who takes part: the command that starts each server, and how it is asked for each job."""
+
+import base64
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks import environments, jobs
+from benchmarks.environments import ROOT
+from benchmarks.jobs import Examples, Request, Unwrap
+
+SERVICE = "service"
+MINIMAL = "minimal"
+NAIVE = "naive"
+BEFORE = "before"
+TWO_WORKERS = "service, 2 workers"
+ONNXRUNTIME = "onnxruntime"  # in_process.py
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A server. "{port}" in its command and its environment stands for its port.
+
+    requests: by job; a job that is missing is one it does not do. unwrap: its JSON → the rows of each output.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    requests: Mapping[str, Request]
+    unwrap: Unwrap = jobs.own
+    environment: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path = ROOT
+    cores: tuple[int, ...] = (0,)
+    version: str = ""
+
+
+def service(examples: Examples, bundle: Path) -> Contestant:
+    """With all its defaults but the model."""
+    command = (sys.executable, "-m", "service", "--port", "{port}", "--default-model", bundle.parent.name)
+    return Contestant(SERVICE, command, examples.requests())
+
+
+def before(like: Contestant, checkout: Path) -> Contestant:
+    """The service as another checkout has it."""
+    return replace(like, name=BEFORE, cwd=checkout)
+
+
+def two_workers(like: Contestant) -> Contestant:
+    return replace(like, name=TWO_WORKERS, command=(*like.command, "--workers", "2"), cores=(0, 1))
+
+
+def minimal(like: Contestant, answers: Path) -> Contestant:
+    """Answers each job's requests with the file of the job's name, whatever the body, so it is sent a single one."""
+    command = (sys.executable, "benchmarks/servers/minimal.py", "{port}", str(answers))
+    requests = {
+        job: replace(request, path=f"/{job}", bodies=request.bodies[:1]) for job, request in like.requests.items()
+    }
+    return Contestant(MINIMAL, command, requests)
+
+
+def naive(examples: Examples, bundle: Path) -> Contestant:
+    command = (sys.executable, "-m", "uvicorn", "benchmarks.servers.naive:app", "--port", "{port}", "--no-access-log")
+    return Contestant(NAIVE, command, examples.naive_requests(), environment={"BUNDLE": str(bundle)})
+
+
+@dataclass(frozen=True)
+class _Envelope:
+    """How a peer is asked: wrap makes a body of a PNG, unwrap reads its JSON."""
+
+    command: tuple[str, ...]
+    path: str
+    wrap: Callable[[bytes], Any]
+    unwrap: Unwrap
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def _text(png: bytes) -> str:
+    return base64.b64encode(png).decode()
+
+
+def _first(document: Any) -> Mapping[str, Any]:
+    return {name: [row] for name, row in document.items()}
+
+
+_ENVELOPES = {
+    "mosec": _Envelope(
+        ("python", "server.py", "--address", "127.0.0.1", "--port", "{port}"),
+        "/inference",
+        lambda png: png,
+        _first,
+    ),
+    "litserve": _Envelope(
+        ("python", "server.py", "{port}"),
+        "/predict",
+        lambda png: {"image_data": _text(png)},
+        _first,
+    ),
+    "bentoml": _Envelope(
+        ("python", "-m", "bentoml", "serve", "server:Encode", "--host", "127.0.0.1", "--port", "{port}"),
+        "/encode",
+        lambda png: {"images": [_text(png)]},
+        lambda document: _first(document[0]),
+        {"BENTOML_DO_NOT_TRACK": "True"},
+    ),
+    "mlserver": _Envelope(
+        ("mlserver", "start", "."),
+        "/v2/models/encoder/infer",
+        lambda png: {"inputs": [{"name": "image", "shape": [1], "datatype": "BYTES", "data": [_text(png)]}]},
+        lambda document: {output["name"]: [output["data"]] for output in document["outputs"]},
+        {"MLSERVER_HTTP_PORT": "{port}"},
+    ),
+    "kserve": _Envelope(
+        ("python", "server.py", "{port}"),
+        "/v1/models/encoder:predict",
+        lambda png: {"instances": [{"image": {"b64": _text(png)}}]},
+        lambda document: _first(document["predictions"][0]),
+    ),
+}
+
+
+PEERS: Final = tuple(_ENVELOPES)
+
+
+def peer(name: str, examples: Examples, bundle: Path) -> Contestant:
+    """From an environment of its own. Raises Unavailable."""
+    envelope = _ENVELOPES[name]
+    program, *arguments = envelope.command
+    bodies = [envelope.wrap(png) for png in examples.pngs]
+    if isinstance(bodies[0], bytes):
+        request = Request(envelope.path, tuple(bodies), jobs.PNG)
+    else:
+        request = Request(envelope.path, tuple(json.dumps(body).encode() for body in bodies), jobs.JSON)
+    return Contestant(
+        name,
+        (str(environments.binaries(name) / program), *arguments),
+        {"encode_png": request},
+        envelope.unwrap,
+        {"BUNDLE": str(bundle), "PYTHONPATH": str(environments.PEERS), **envelope.environment},
+        environments.PEERS / name,
+        version=environments.version(name),
+    )

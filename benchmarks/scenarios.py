@@ -1,0 +1,41 @@
+"""What is measured: a job asked for over so many connections. Jobs and their rows: jobs.py."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from benchmarks.jobs import ROWS
+
+
+@dataclass(frozen=True)
+class Scenario:
+    name: str
+    job: str
+    connections: int
+
+    @property
+    def rows(self) -> int:
+        return ROWS[self.job]
+
+
+ONE: Final = Scenario("encode PNG, 1 connection", "encode_png", 1)
+MANY: Final = Scenario("encode PNG, 64 connections", "encode_png", 64)
+_BULK: Final = Scenario("encode bulk of 256, raw", "encode_bulk", 4)
+_SAMPLE: Final = Scenario("sample 1, PNG", "sample_png", 64)
+
+ENCODE_PNG: Final = (
+    ONE,
+    Scenario("encode PNG, 16 connections", "encode_png", 16),
+    MANY,
+    Scenario("encode PNG, 256 connections", "encode_png", 256),
+)
+ALL: Final = (
+    *ENCODE_PNG,
+    Scenario("encode JSON", "encode_json", 64),
+    _BULK,
+    Scenario("decode, JSON to PNG", "decode", 64),
+    Scenario("reconstruct, PNG to PNG", "reconstruct", 64),
+    _SAMPLE,
+    Scenario("sample 64, PNG grid", "sample_grid", 16),
+    Scenario("sample 1,000, npy", "sample_npy", 4),
+)
+QUICK: Final = (MANY, ONE, _BULK, _SAMPLE)

@@ -1,0 +1,126 @@
+"""A contestant that is up: asked, checked, and visited by the load generator."""
+
+import contextlib
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from benchmarks import processes, wrk
+from benchmarks.contestants import Contestant
+from benchmarks.environments import Unavailable
+from benchmarks.jobs import Examples, WrongAnswer
+from benchmarks.machine import CORES, GENERATOR_CORE
+from benchmarks.processes import Process
+from benchmarks.scenarios import Scenario
+from benchmarks.wrk import Turn
+
+START_S = 120  # at most, until the first answer
+_ASK_S = 30
+_POLL_S = 0.005
+
+
+@dataclass
+class Server:
+    """start_s: from the start of the process to the first answer, the median of several starts."""
+
+    contestant: Contestant
+    process: Process
+    client: httpx.Client
+    bodies: dict[str, list[Path]]
+    start_s: float = 0.0
+    idle_bytes: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.contestant.name
+
+    def ask(self, job: str, number: int = 0) -> httpx.Response:
+        """number: of the body to send. Raises httpx.HTTPError."""
+        request = self.contestant.requests[job]
+        headers = {"Accept": request.accept}
+        if request.content_type:
+            headers["Content-Type"] = request.content_type
+        content = request.bodies[number] if request.bodies else None
+        return self.client.request(request.method, request.path, content=content, headers=headers)
+
+    def check(self, job: str, examples: Examples) -> None:
+        """Every body's answer once. Raises WrongAnswer."""
+        for number in range(len(self.contestant.requests[job].bodies) or 1):
+            answer = self.ask(job, number)
+            if answer.status_code != 200:
+                raise WrongAnswer(f"{job}: status {answer.status_code}, {answer.text[:200]}")
+            examples.check(job, number, answer.headers["content-type"], answer.content, self.contestant.unwrap)
+
+    def turn(self, scenario: Scenario, seconds: int) -> Turn:
+        if self.process.root.poll() is not None:
+            return Turn(0.0, 0.0, 0.0, errors=1)
+        measured = wrk.turn(
+            str(self.client.base_url),
+            self.contestant.requests[scenario.job],
+            self.bodies[scenario.job],
+            connections=scenario.connections,
+            seconds=seconds,
+            core=GENERATOR_CORE,
+        )
+        self.process.settle()
+        return measured
+
+
+@contextlib.contextmanager
+def up(contestant: Contestant, examples: Examples, directory: Path, *, starts: int) -> Iterator[Server]:
+    """Starts it several times, checks what it answers to all its jobs. Raises Unavailable with the reason."""
+    took: list[float] = []
+    for _ in range(starts - 1):
+        with _started(contestant, directory) as (_, start_s):
+            took.append(start_s)
+    with _started(contestant, directory) as (server, start_s):
+        server.start_s = statistics.median([*took, start_s])
+        server.idle_bytes = server.process.resident_bytes()
+        try:
+            for job in contestant.requests:
+                server.check(job, examples)
+        except (WrongAnswer, httpx.HTTPError) as error:
+            raise Unavailable(f"{contestant.name} does not answer rightly: {error}") from error
+        yield server
+
+
+@contextlib.contextmanager
+def _started(contestant: Contestant, directory: Path) -> Iterator[tuple[Server, float]]:
+    """directory: for its log and for the bodies of its requests."""
+    port = processes.free_port()
+    slug = contestant.name.replace(", ", "-").replace(" ", "-")
+    bodies: dict[str, list[Path]] = {job: [] for job in contestant.requests}
+    for job, request in contestant.requests.items():
+        for number, body in enumerate(request.bodies):
+            path = directory / f"{slug}-{job}-{number}"
+            path.write_bytes(body)
+            bodies[job].append(path)
+    starting = processes.running(
+        [word.replace("{port}", str(port)) for word in contestant.command],
+        cores=[CORES[core] for core in contestant.cores],
+        log=directory / f"{slug}.log",
+        cwd=contestant.cwd,
+        environment={name: value.replace("{port}", str(port)) for name, value in contestant.environment.items()},
+    )
+    asking = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=_ASK_S, trust_env=False)
+    started = time.monotonic()
+    with starting as process, asking as client:
+        server = Server(contestant, process, client, bodies)
+        _wait(server, started + START_S)
+        yield server, time.monotonic() - started
+
+
+def _wait(server: Server, end: float) -> None:
+    """Until the first good answer. Raises Unavailable."""
+    while time.monotonic() < end:
+        if server.process.root.poll() is not None:
+            raise Unavailable(f"{server.name} ended at its start: {server.process.last_words()}")
+        with contextlib.suppress(httpx.HTTPError):
+            if server.ask("encode_png").status_code == 200:
+                return
+        time.sleep(_POLL_S)
+    raise Unavailable(f"{server.name} gave no answer in {START_S} s: {server.process.last_words()}")

@@ -1,0 +1,55 @@
+"""From rounds to the table that a reader sees."""
+
+import pytest
+
+from benchmarks import page, tables
+from benchmarks.measurement import Footprint, Measured, Report, latency
+from benchmarks.scenarios import MANY, ONE
+from benchmarks.wrk import Turn
+
+ROUNDS = [
+    {
+        "service": Turn(1000 * speed, 0.32 / speed, 0.48 / speed),
+        "minimal": Turn(2000 * speed, 0.1 / speed, 0.2 / speed),
+        "onnxruntime": Turn(4000 * speed, 0.05 / speed, 0.06 / speed),
+    }
+    for speed in (1.0, 0.5, 0.8)
+]
+
+
+def test_the_table_divides_the_service_by_each_other() -> None:
+    head, _, line = tables.ratios([Measured(MANY, ROUNDS)]).splitlines()
+    assert [cell.strip() for cell in head.split("|")[5:-2]] == ["÷ minimal", "÷ onnxruntime"]
+    cells = [cell.strip() for cell in line.split("|")[1:-1]]
+    assert cells[:2] == ["encode PNG, 64 connections", "800"]
+    assert cells[4:] == ["0.50 (0.50–0.50)", "0.25 (0.25–0.25)", "3"]
+
+
+def test_latency_is_compared_with_what_can_not_be_saved() -> None:
+    found = latency(ROUNDS)
+    assert found
+    assert found.median == pytest.approx(0.32 / 0.15)
+
+
+def test_who_does_not_take_part_in_a_scenario_has_an_empty_cell() -> None:
+    alone = [{name: turns[name] for name in ("service", "minimal")} for turns in ROUNDS]
+    lines = tables.ratios([Measured(MANY, ROUNDS), Measured(ONE, alone)]).splitlines()
+    assert [cell.strip() for cell in lines[3].split("|")[5:-2]] == ["0.50 (0.50–0.50)", ""]
+
+
+def test_a_report_tells_memory_start_and_notes() -> None:
+    footprint = Footprint("service", "", 0.51, 1, 90_000_000, 95_000_000, 0.0)
+    text = tables.markdown(Report("digits/1", [Measured(MANY, ROUNDS)], [footprint], ["mosec can not be installed"]))
+    (line,) = (line for line in text.splitlines() if line.startswith("| service"))
+    cells = [cell.strip() for cell in line.split("|")[1:-1]]
+    assert cells == ["service", "800", "0.40 / 0.60", "0", "1", "90", "95", "0.51", "0%"]
+    assert text.endswith("- mosec can not be installed")
+
+
+def test_a_part_of_the_page_is_replaced_and_the_rest_is_kept() -> None:
+    text = "# Page\n<!-- peers -->\nold\n<!-- /peers -->\nend\n"
+    once = page.replaced(text, "peers", r"new \1")
+    assert once == "# Page\n<!-- peers -->\n\nnew \\1\n\n<!-- /peers -->\nend\n"
+    assert page.replaced(once, "peers", r"new \1") == once
+    with pytest.raises(ValueError, match="no part"):
+        page.replaced(text, "gpu", "new")
