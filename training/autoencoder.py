@@ -77,7 +77,8 @@ def build(config: Config) -> Autoencoder:
         if config.prior.kind == "standard_normal":
             prior: nn.Module = StandardNormal(latent_dim, classes)
         else:
-            prior = ConditionalFlow(latent_dim, classes, config.prior.couplings, config.prior.width)
+            shape = (config.prior.couplings, config.prior.width, config.prior.label_couplings)
+            prior = ConditionalFlow(latent_dim, classes, *shape)
         return Autoencoder(kind, latent_dim, classes, encoder, decoder, prior)
 
 

@@ -75,7 +75,10 @@ def account(config: Config, meta: Mapping[str, Any]) -> list[str]:
         when = {"after": "fitted once the networks were done", "jointly": "learned with the networks"}[prior.fitted]
         if prior.fitted == "jointly" and prior.training is not None:
             when += " and fitted anew once they were done"
-        shaped = f"Prior: a label-conditional RealNVP flow of {prior.couplings} couplings {prior.width} wide, {when}."
+        couplings = f"{prior.couplings} couplings {prior.width} wide"
+        if prior.label_couplings is not None:
+            couplings += f", {prior.label_couplings} of which see the label"
+        shaped = f"Prior: a label-conditional RealNVP flow of {couplings}, {when}."
     epochs = ", ".join(f"{count} epochs of the {stage}" for stage, count in meta["epochs"].items())
     return [
         f"Networks: {_networks(config.network)}.",
@@ -91,11 +94,11 @@ def _networks(network: MlpNetwork | ConvNetwork) -> str:
         widths = "-".join(map(str, (784, *network.hidden, network.latent_dim)))
         return f"fully connected, {widths} and its mirror image, ReLU between layers"
     towers = (
-        f"{name} of {tower.fine_blocks} blocks of {tower.fine} channels at 14×14 and {tower.coarse_blocks} of "
-        f"{tower.coarse} at 7×7"
+        f"{name} with {tower.fine_blocks} × {tower.fine} channels at 14×14 "
+        f"and {tower.coarse_blocks} × {tower.coarse} at 7×7"
         for name, tower in (("encoder", network.encoder), ("decoder", network.decoder))
     )
-    return f"residual convolutions, {' and '.join(towers)}, around {network.latent_dim} latent dimensions"
+    return f"residual blocks, {' and '.join(towers)}, around {network.latent_dim} latent dimensions"
 
 
 def section(heading: str, findings: Findings) -> str:

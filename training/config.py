@@ -119,19 +119,23 @@ class StandardNormalPrior(Section):
 class FlowPrior(Section):
     """A label-conditional flow, fitted "after" the networks, by its own schedule, or "jointly" with them.
 
-    A schedule beside "jointly" refits the flow once the networks stand still.
+    A schedule beside "jointly" refits the flow once the networks stand still. label_couplings: those nearest the noise
+    that see the label, all by default; the density of all labels costs in proportion.
     """
 
     kind: Literal["flow"]
     fitted: Literal["after", "jointly"]
     couplings: Count
     width: Count
+    label_couplings: Count | None = None
     training: Schedule | None = None
 
     @model_validator(mode="after")
-    def _has_a_schedule_if_it_needs_one(self) -> Self:
+    def _is_consistent(self) -> Self:
         if self.fitted == "after" and self.training is None:
             raise ValueError('fitted = "after" needs a [prior.training]')
+        if self.label_couplings is not None and self.label_couplings > self.couplings:
+            raise ValueError(f"label_couplings = {self.label_couplings} are more than the {self.couplings} couplings")
         return self
 
 

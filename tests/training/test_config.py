@@ -87,6 +87,10 @@ def test_prior_fitted_after_needs_a_schedule() -> None:
     assert "[prior.training]" in complaint(changed("prior.training", None))
 
 
+def test_more_couplings_that_see_the_label_than_there_are_is_refused() -> None:
+    assert "label_couplings = 99 are more than" in complaint(changed("prior.label_couplings", 99))
+
+
 @pytest.mark.parametrize(
     "prior", [{"kind": "standard_normal"}, {"kind": "flow", "fitted": "jointly", "couplings": 2, "width": 8}]
 )

@@ -11,9 +11,11 @@ from training.flow import ConditionalFlow, StandardNormal
 CLASSES = 4
 
 
-def bent_flow(latent_dim: int = 3, couplings: int = 5, spread: float = 0.4) -> ConditionalFlow:
+def bent_flow(
+    latent_dim: int = 3, couplings: int = 5, spread: float = 0.4, label_couplings: int | None = None
+) -> ConditionalFlow:
     """A flow that is far from the identity and differs between labels."""
-    flow = ConditionalFlow(latent_dim, CLASSES, couplings, width=8)
+    flow = ConditionalFlow(latent_dim, CLASSES, couplings, 8, label_couplings)
     generator = torch.Generator().manual_seed(1)
     for weights in flow.parameters():
         nn.init.normal_(weights, std=spread, generator=generator)
@@ -27,9 +29,10 @@ def noise_and_label(latent_dim: int, rows: int = 7) -> tuple[Tensor, Tensor]:
     return noise, torch.arange(rows) % CLASSES
 
 
+@pytest.mark.parametrize("label_couplings", [None, 2, 0])
 @pytest.mark.parametrize("latent_dim", [2, 3, 20])
-def test_density_is_that_of_the_noise_over_the_volume_change(latent_dim: int) -> None:
-    flow = bent_flow(latent_dim)
+def test_density_is_that_of_the_noise_over_the_volume_change(latent_dim: int, label_couplings: int | None) -> None:
+    flow = bent_flow(latent_dim, label_couplings=label_couplings)
     noise, label = noise_and_label(latent_dim)
     jacobians = torch.stack(
         [
@@ -42,7 +45,9 @@ def test_density_is_that_of_the_noise_over_the_volume_change(latent_dim: int) ->
     torch.testing.assert_close(flow.log_prob_given(flow.latent(noise, label), label), expected)
 
 
-@pytest.mark.parametrize("prior", [bent_flow(), StandardNormal(3, CLASSES)])
+@pytest.mark.parametrize(
+    "prior", [bent_flow(), bent_flow(label_couplings=2), bent_flow(label_couplings=0), StandardNormal(3, CLASSES)]
+)
 def test_density_over_all_labels_holds_each_labels_own(prior: ConditionalFlow | StandardNormal) -> None:
     latents, _ = noise_and_label(3)
     every = prior.log_prob(latents)
@@ -51,9 +56,10 @@ def test_density_over_all_labels_holds_each_labels_own(prior: ConditionalFlow | 
         torch.testing.assert_close(every[:, label], prior.log_prob_given(latents, torch.full((7,), label)))
 
 
-def test_labels_have_densities_of_their_own() -> None:
+@pytest.mark.parametrize("label_couplings", [None, 2, 0])
+def test_labels_have_densities_of_their_own(label_couplings: int | None) -> None:
     latents, _ = noise_and_label(3)
-    every = bent_flow().log_prob(latents)
+    every = bent_flow(label_couplings=label_couplings).log_prob(latents)
     assert (every.std(dim=1) > 0.1).all()
 
 
@@ -61,7 +67,7 @@ def test_couplings_undo_themselves() -> None:
     flow = bent_flow()
     z, label = noise_and_label(3)
     for coupling in flow.couplings:
-        back, _ = coupling.inverse(coupling(z, coupling.label(label)), coupling.label(label))
+        back, _ = coupling.inverse(coupling(z, label), label)
         torch.testing.assert_close(back, z)
 
 
