@@ -13,7 +13,7 @@ from models.manifest import Metric
 from training.data import Digits, to_pixels
 from training.evaluation.findings import Findings, Table
 from training.evaluation.judge import Judge
-from training.evaluation.protocol import Protocol
+from training.evaluation.protocol import Protocol, evenly
 from training.evaluation.samples import SEED, drawn
 from training.model import FloatArray, IntArray, Model
 
@@ -23,14 +23,16 @@ ROWS = 512  # of a matrix of distances at once: 120 MB for 60,000 columns
 
 
 def memorisation(model: Model, judge: Judge, train: Digits, test: Digits, protocol: Protocol) -> Findings:
-    """Distances to the nearest of all training digits, of samples and of test digits, and the closest pairs."""
+    """Distances to the nearest training digit, of samples and of test digits, and the closest pairs."""
     images, labels = drawn(model, protocol.samples, SEED)
-    known, unseen = (to_pixels(digits.images).numpy() for digits in (train, test))  # (n, 1, 28, 28)
+    known_rows = evenly(np.arange(len(train.labels)), protocol.known_images)
+    known, unseen = (to_pixels(digits).numpy() for digits in (train.images[known_rows], test.images))  # (n, 1, 28, 28)
     rows, distances = nearest(flat(images), flat(known))
     parts = [compared("", "pixels, ink from 0 to 1", distances, nearest(flat(unseen), flat(known))[1], len(known))]
     features, known_features, unseen_features = (judge.features(pixels) for pixels in (images, known, unseen))
     ours, theirs = (nearest(some, known_features)[1] for some in (features, unseen_features))
     parts.append(compared("_features", "features of the judge", ours, theirs, len(known)))
+    rows = known_rows[rows]
     closest = np.argsort(distances, kind="stable")[:PAIRS]
     table = Table(
         meaning=f"the samples nearest to a training digit in pixels, of {len(images):,} with seed {SEED}: number of "

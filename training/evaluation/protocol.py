@@ -20,6 +20,7 @@ class Protocol:
     samples: drawn from the model for confirmation, Fréchet distance, density and coverage, memorisation.
     synthetic_images, synthetic_seeds, synthetic_epochs: to train classifiers on, how many of them, how long each.
     probe_images: training digits that the linear probe learns from.
+    known_images: training digits among which a sample's nearest neighbour is looked for.
     """
 
     test_images: int = 10_000
@@ -32,6 +33,7 @@ class Protocol:
     synthetic_seeds: int = 5
     synthetic_epochs: int = 4
     probe_images: int = 60_000
+    known_images: int = 60_000
 
 
 FULL = Protocol()
@@ -46,6 +48,7 @@ QUICK = Protocol(
     synthetic_seeds=1,
     synthetic_epochs=1,
     probe_images=500,
+    known_images=1_000,
 )
 
 

@@ -30,9 +30,9 @@ def showing(digits: Digits) -> Model:
     return Model("ae", 1, uniform(10), {"prior": prior, "decoder": decoder})
 
 
-def found(digits: Digits, samples: int = 100):
-    mnist = tiny.mnist()
-    return memorisation.memorisation(showing(digits), flat_judge(), mnist.train, mnist.test, Protocol(samples=samples))
+def found(digits: Digits, samples: int = 100, **counts: int):
+    mnist, protocol = tiny.mnist(), Protocol(samples=samples, **counts)
+    return memorisation.memorisation(showing(digits), flat_judge(), mnist.train, mnist.test, protocol)
 
 
 def test_copies_are_found_out():
@@ -48,6 +48,12 @@ def test_new_digits_are_as_far_away_as_test_digits():
     for suffix in ("", "_features"):
         assert metrics[f"nearest_train_median{suffix}"].value == metrics[f"nearest_train_median_test{suffix}"].value
         assert metrics[f"nearer_than_test_share{suffix}"].value == pytest.approx(0.01, abs=0.005)
+
+
+def test_rows_are_those_of_all_training_digits_where_only_some_are_searched():
+    copied = Digits(*(rows[248:252] for rows in tiny.mnist().train))
+    table = found(copied, samples=4, known_images=150).tables["closest_pairs"]
+    assert [row[2] for row in table.rows if row[4] == 0] == [248, 250]
 
 
 def test_a_few_copies_among_new_digits_lead_the_closest_pairs():
