@@ -1,19 +1,22 @@
 """Around every request: an id, a time, a count, and an answer even where the code has a bug. Pure ASGI."""
 
 import logging
+import os
 import re
 import time
-import uuid
 from collections.abc import Callable
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import Response
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.metrics import Metrics
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+_CLIENT_LEFT = 499  # before an answer began; nginx's number for it
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+_NO_STORE = (b"cache-control", b"no-store")
+_SET_HERE = frozenset({b"x-request-id", b"x-content-type-options"})
 _logger = logging.getLogger("service")
 
 
@@ -24,7 +27,7 @@ class RequestContext:
         self,
         app: ASGIApp,
         metrics: Metrics,
-        on_bug: Callable[[str], Response],
+        on_bug: Callable[[str], ASGIApp],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """on_bug: request id → the answer to give."""
@@ -38,29 +41,42 @@ class RequestContext:
             await self._app(scope, receive, send)
             return
         started = self._clock()
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
-        status = 499  # the client left before an answer began
+        status = _CLIENT_LEFT
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = request_id
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers.setdefault("Cache-Control", "no-store")
+                headers = [header for header in message.get("headers", ()) if header[0] not in _SET_HERE]
+                headers += ((b"x-request-id", request_id.encode("ascii")), _NO_SNIFFING)
+                if not any(name == b"cache-control" for name, _ in headers):
+                    headers.append(_NO_STORE)
+                message["headers"] = headers
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            pass  # while its body was read; nobody is there to answer
         except Exception:
             _logger.exception("request %s failed", request_id)
-            if status != 499:
+            if status != _CLIENT_LEFT:
                 raise  # too late for another answer: let the server cut the connection
             await self._on_bug(request_id)(scope, receive, send_with_headers)
         finally:
             route = getattr(scope.get("route"), "path", "none")
             method = scope["method"] if scope["method"] in _METHODS else "other"
             self._metrics.request(method, route, status, self._clock() - started)
+
+
+def _request_id(scope: Scope) -> str:
+    """The client's, if it is sound, else 32 random hexadecimal digits."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            if _REQUEST_ID.fullmatch(value):
+                given: str = value.decode("ascii")
+                return given
+            break  # of several the first counts
+    return os.urandom(16).hex()
