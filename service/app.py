@@ -1,6 +1,7 @@
 """The composition: settings → engine → routes → middleware. The only reader of Settings."""
 
 import contextlib
+import functools
 import logging
 from collections.abc import AsyncIterator
 
@@ -14,6 +15,8 @@ from service.images import ImageLimits
 from service.metrics import Metrics
 from service.middleware import RequestContext
 from service.routes import autoencoder, errors, health, models
+from service.routes.front import Front
+from service.routes.verbs import Boundaries, Verbs
 from service.schemas import Limits
 from service.settings import Settings
 
@@ -29,8 +32,8 @@ same seed gives the same answer, so a proxy may retry it.
 """
 
 
-def create_app(settings: Settings, engine: Engine | None = None, metrics: Metrics | None = None) -> FastAPI:
-    """The ASGI application. engine: made from settings if not given. Raises StartError."""
+def create_app(settings: Settings, engine: Engine | None = None, metrics: Metrics | None = None) -> Front:
+    """The ASGI application; `app` of it is FastAPI's. engine: made from settings if not given. Raises StartError."""
     metrics = metrics or Metrics()
     engine = engine or load_engine(settings, metrics)
 
@@ -54,7 +57,7 @@ def create_app(settings: Settings, engine: Engine | None = None, metrics: Metric
         max_request_rows=settings.max_request_rows,
         max_sample_count=settings.max_sample_count,
     )
-    boundaries = autoencoder.Boundaries(
+    boundaries = Boundaries(
         limits,
         ImageLimits(
             max_bytes=settings.max_body_bytes,
@@ -63,13 +66,15 @@ def create_app(settings: Settings, engine: Engine | None = None, metrics: Metric
         ),
         settings.request_timeout_s,
     )
-    app.include_router(autoencoder.router(engine, boundaries))
+    verbs = Verbs(engine, boundaries)
+    app.include_router(autoencoder.router(verbs, engine.default.manifest.latent_dim))
     app.include_router(models.router(engine, limits))
     app.include_router(health.router(engine, metrics))
     app.state.engine = engine
     errors.install(app)
-    app.add_middleware(RequestContext, metrics=metrics, on_bug=errors.bug)
-    return app
+    context = functools.partial(RequestContext, metrics=metrics, on_bug=errors.bug)
+    app.add_middleware(context)
+    return Front(app, autoencoder.hot_routes(verbs), context)
 
 
 def load_engine(settings: Settings, metrics: Metrics) -> Engine:

@@ -51,7 +51,7 @@ class RequestContext:
                 status = message["status"]
                 headers = [header for header in message.get("headers", ()) if header[0] not in _SET_HERE]
                 headers += ((b"x-request-id", request_id.encode("ascii")), _NO_SNIFFING)
-                if not any(name == b"cache-control" for name, _ in headers):
+                if b"cache-control" not in dict(headers):
                     headers.append(_NO_STORE)
                 message["headers"] = headers
             await send(message)

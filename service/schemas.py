@@ -1,5 +1,6 @@
 """What goes over the wire as JSON and in query strings: checked on the way in, documented on the way out."""
 
+import functools
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -87,13 +88,13 @@ class SampleQuery(SampleParameters, ImageOutputQuery):
         examples=["7"],
     )
 
-    def body(self) -> SampleBody:
-        """The same wish as a POST would carry it."""
+    @functools.cached_property
+    def wish(self) -> SampleBody:
+        """What is asked for, as a POST would carry it."""
         labels: Any = self.label
         if self.label[0].isdigit():
             labels = [int(part) for part in self.label.split(",")]
-        wish = self.model_dump(include=set(SampleParameters.model_fields))
-        return SampleBody(label=labels, **wish)
+        return SampleBody(label=labels, **self.model_dump(include=set(SampleParameters.model_fields)))
 
 
 Base64Png = Annotated[str, Field(description="28×28 greyscale PNG, ink is white.", examples=["iVBORw0KGgo…"])]

@@ -1,15 +1,16 @@
 """The one table error → status, and the one form in which an error is told: RFC 9457 problem details."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
 
 from service import errors
+from service.routes.reply import Reply
 
 STATUS: Mapping[type[errors.ServiceError], HTTPStatus] = {
     errors.MalformedBody: HTTPStatus.BAD_REQUEST,
@@ -40,7 +41,18 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_exception)
 
 
-def bug(request_id: str) -> Response:
+def reply(error: errors.ServiceError, request_id: str) -> Reply:
+    """The answer that tells of the error."""
+    status = status_of(error)
+    headers = []
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.append((b"retry-after", b"1"))
+    if isinstance(error, errors.PayloadTooLarge):
+        headers.append((b"connection", b"close"))  # the rest of the body is not read
+    return _problem(status, error.code, error.detail, request_id, headers)
+
+
+def bug(request_id: str) -> Reply:
     """The answer where the code is at fault: it says nothing about how."""
     return _problem(500, "internal_error", "The service failed; the request id names this in its log.", request_id)
 
@@ -50,14 +62,14 @@ def status_of(error: errors.ServiceError) -> HTTPStatus:
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
-def parameter_error(problems: list[dict[str, object]]) -> errors.InvalidParameter:
+def parameter_error(problems: Sequence[Mapping[str, object]]) -> errors.InvalidParameter:
     """pydantic's problems as one error: each parameter's name and what it accepts, never what was got."""
     told = [f"{'.'.join(map(str, _location(problem)))}: {problem['msg']}" for problem in problems[:_MAX_NAMED]]
     more = len(problems) - len(told)
     return errors.InvalidParameter("; ".join(told)[:1000] + (f"; and {more} more" if more else "") + ".")
 
 
-def _location(problem: dict[str, object]) -> tuple[object, ...]:
+def _location(problem: Mapping[str, object]) -> tuple[object, ...]:
     """Where, less pydantic's own word for query or body; an unknown name is the client's text and is not repeated."""
     location = problem["loc"] if isinstance(problem["loc"], tuple) else ()
     if problem["type"] == "extra_forbidden":
@@ -65,32 +77,26 @@ def _location(problem: dict[str, object]) -> tuple[object, ...]:
     return tuple(part for part in location if part not in ("query", "body", "path")) or ("the request",)
 
 
-async def _service_error(request: Request, error: Exception) -> Response:
+async def _service_error(request: Request, error: Exception) -> Reply:
     assert isinstance(error, errors.ServiceError)
-    status = status_of(error)
-    headers = {}
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = "1"
-    if isinstance(error, errors.PayloadTooLarge):
-        headers["Connection"] = "close"  # the rest of the body is not read
-    return _problem(status, error.code, error.detail, request.state.request_id, headers)
+    return reply(error, request.state.request_id)
 
 
-async def _validation_error(request: Request, error: Exception) -> Response:
+async def _validation_error(request: Request, error: Exception) -> Reply:
     assert isinstance(error, RequestValidationError)
-    return await _service_error(request, parameter_error(list(error.errors())))
+    return reply(parameter_error(error.errors()), request.state.request_id)
 
 
-async def _http_exception(request: Request, error: Exception) -> Response:
+async def _http_exception(request: Request, error: Exception) -> Reply:
     assert isinstance(error, HTTPException)
     code = _ROUTING_CODES.get(error.status_code, "http_error")
     detail = _ROUTING_DETAILS.get(error.status_code, HTTPStatus(error.status_code).phrase)
-    return _problem(error.status_code, code, detail, request.state.request_id, error.headers)
+    return _problem(error.status_code, code, detail, request.state.request_id, Headers(error.headers).raw)
 
 
 def _problem(
-    status: int, code: str, detail: str, request_id: str, headers: Mapping[str, str] | None = None
-) -> Response:
+    status: int, code: str, detail: str, request_id: str, headers: Iterable[tuple[bytes, bytes]] = ()
+) -> Reply:
     document = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -99,4 +105,4 @@ def _problem(
         "detail": detail,
         "request_id": request_id,
     }
-    return Response(orjson.dumps(document), int(status), dict(headers or {}), MEDIA_TYPE)
+    return Reply(int(status), MEDIA_TYPE, orjson.dumps(document), headers)

@@ -1,0 +1,213 @@
+"""The four verbs: a checked query and a request as ASGI hands it over → a Reply. By whichever way a request comes."""
+
+import functools
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope
+
+from service import inputs, noise, outputs
+from service.engine import Engine, IndexArray, Model, Rejection
+from service.errors import InvalidParameter, MalformedBody, TooManyRows, UnsupportedMediaType
+from service.images import ImageLimits
+from service.outputs import Answer, Rendering
+from service.routes import body
+from service.routes.errors import parameter_error
+from service.routes.reply import Reply
+from service.schemas import ImageInputQuery, ImageOutputQuery, Limits, ReconstructQuery, SampleBody, SampleQuery
+
+# A larger body than that of one small PNG may hide a megapixel, more rows take about a millisecond to write or to draw
+# noise for: all that is done off the event loop, at the price of a thread's 0.1 ms.
+_THREAD_BYTES = 2 << 10
+_THREAD_ROWS = 16
+_CACHED_LENGTH = 256  # of an Accept header: clients send few of them, and reading "*/*" takes 15 µs
+_SEED_BITS = 53  # a JSON reader that keeps numbers as doubles can send such a seed back unharmed
+
+_Result = TypeVar("_Result")
+_Headers = Mapping[bytes, bytes]
+
+
+@dataclass(frozen=True)
+class Boundaries:
+    """What a request may ask for, and how long it may wait."""
+
+    limits: Limits
+    images: ImageLimits
+    request_timeout_s: float
+
+
+class Verbs:
+    """Each verb takes its query, the request's scope and its `receive`, and raises what the error table knows."""
+
+    def __init__(self, engine: Engine, boundaries: Boundaries, clock: Callable[[], float] = time.monotonic) -> None:
+        """clock: the batchers', in seconds; deadlines are on it."""
+        self._engine = engine
+        self._limits = boundaries.limits
+        self._image_options = functools.cache(
+            lambda fit, invert: inputs.ImageOptions(fit, invert, boundaries.images, self._limits.max_request_rows)
+        )
+        self._request_timeout_s = boundaries.request_timeout_s
+        self._clock = clock
+
+    async def encode(self, query: ImageInputQuery, scope: Scope, receive: Receive) -> Reply:
+        """Images → the mean and, of a VAE, the log-variance of each one's posterior."""
+        headers = _headers(scope)
+        media_type = _negotiate(headers, outputs.LATENT_OFFERS)
+        model = self._engine.model(query.model)
+        posterior = await model.encode(await self._read_images(query, headers, receive), self._deadline())
+        rows = {"mean": posterior.mean}
+        if posterior.log_var is not None:
+            rows["log_var"] = posterior.log_var
+        return await _respond(Answer({"model": model.name}, rows, main="mean"), media_type)
+
+    async def decode(self, query: ImageOutputQuery, scope: Scope, receive: Receive) -> Reply:
+        """Latents → the mean image of each."""
+        headers = _headers(scope)
+        media_type = _negotiate(headers, outputs.IMAGE_OFFERS)
+        model = self._engine.model(query.model)
+        latents = inputs.read_latents(
+            await body.read(headers, receive, self._limits.max_body_bytes),
+            _text(headers, b"content-type"),
+            model.manifest.latent_dim,
+            self._limits.max_request_rows,
+        )
+        images = await model.decode(latents, self._deadline())
+        return await _respond(Answer({"model": model.name}, {"images": images}), media_type, query)
+
+    async def reconstruct(self, query: ReconstructQuery, scope: Scope, receive: Receive) -> Reply:
+        """Images → each by way of its latent, with its scores and their percentiles."""
+        headers = _headers(scope)
+        media_type = _negotiate(headers, outputs.IMAGE_OFFERS)
+        model = self._engine.model(query.model)
+        metadata: dict[str, Any] = {"model": model.name}
+        if query.draw and not model.is_probabilistic:
+            raise InvalidParameter("draw: an autoencoder has no posterior to draw from; leave it out.")
+        images = await self._read_images(query, headers, receive)
+        epsilon = None
+        if query.draw:
+            metadata["seed"] = _seed(query.seed)
+            page = (metadata["seed"], noise.POSTERIOR_STREAM, 0, len(images), model.manifest.latent_dim)
+            epsilon = (await _work(len(images), noise.draw, *page))[1]
+        found = await model.reconstruct(images, self._deadline(), epsilon)
+        rows: dict[str, Any] = {"images": found.images, "mse": found.mse}
+        if found.scores is not None:
+            rows |= vars(found.scores)
+        groups = {"percentiles": found.percentiles} if found.percentiles else {}
+        return await _respond(Answer(metadata, rows, groups=groups), media_type, query)
+
+    async def sample(self, query: SampleQuery, scope: Scope, receive: Receive) -> Reply:
+        """New digits, asked for in the query."""
+        return await self._sample(query, query.wish, _headers(scope))
+
+    async def sample_post(self, query: ImageOutputQuery, scope: Scope, receive: Receive) -> Reply:
+        """New digits, asked for in a JSON body."""
+        headers = _headers(scope)
+        content = await body.read(headers, receive, self._limits.max_body_bytes)
+        if _text(headers, b"content-type").partition(";")[0].strip().lower() != inputs.JSON_TYPE:
+            raise UnsupportedMediaType(f"The body must be {inputs.JSON_TYPE}.")
+        try:
+            wish = SampleBody.model_validate_json(content)
+        except ValidationError as error:
+            problems = error.errors(include_url=False, include_input=False)
+            if problems[0]["type"] == "json_invalid":
+                raise MalformedBody("The body is not valid JSON in UTF-8.", "invalid_json") from error
+            raise parameter_error(problems) from error
+        return await self._sample(query, wish, headers)
+
+    async def _sample(self, query: ImageOutputQuery, wish: SampleBody, headers: _Headers) -> Reply:
+        media_type = _negotiate(headers, outputs.IMAGE_OFFERS)
+        model = self._engine.model(query.model)
+        if wish.count > self._limits.max_sample_count:
+            raise TooManyRows(
+                f"count: at most {self._limits.max_sample_count} samples are given at once; use offset for more."
+            )
+        seed = _seed(wish.seed)
+
+        async def draw(attempt: int, rows: Any = slice(None)) -> tuple[noise.Float64Array, inputs.FloatArray]:
+            stream = noise.SAMPLE_STREAM + attempt * noise.STREAMS
+            page = (seed, stream, wish.offset, wish.count, model.manifest.latent_dim)
+            uniforms, epsilon = await _work(wish.count, noise.draw, *page, rows)
+            return uniforms, epsilon * np.float32(wish.temperature)
+
+        async def redraw(attempt: int, rows: IndexArray) -> inputs.FloatArray:
+            return (await draw(attempt, rows))[1]
+
+        metadata = {"model": model.name, "seed": seed, "offset": wish.offset, "temperature": wish.temperature}
+        rejection = None
+        if wish.min_confidence > 0:
+            metadata["min_confidence"] = wish.min_confidence
+            rejection = Rejection(wish.min_confidence, redraw)
+        uniforms, epsilon = await draw(0)
+        samples = await model.sample(epsilon, _labels(model, wish, uniforms), self._deadline(), rejection)
+        rows = {name: values for name, values in vars(samples).items() if values is not None}
+        return await _respond(Answer(metadata, rows, first_index=wish.offset), media_type, query)
+
+    async def _read_images(self, query: ImageInputQuery, headers: _Headers, receive: Receive) -> inputs.FloatArray:
+        content = await body.read(headers, receive, self._limits.max_body_bytes)
+        options = self._image_options(query.fit, query.invert)
+        content_type = _text(headers, b"content-type")
+        if len(content) <= _THREAD_BYTES:
+            return inputs.read_images(content, content_type, options)
+        return await run_in_threadpool(inputs.read_images, content, content_type, options)
+
+    def _deadline(self) -> float:
+        return self._clock() + self._request_timeout_s
+
+
+def _headers(scope: Scope) -> _Headers:
+    """By name; of a header given twice the first value, as Starlette reads it."""
+    return dict(reversed(scope["headers"]))
+
+
+def _text(headers: _Headers, name: bytes) -> str:
+    return headers.get(name, b"").decode("latin-1")
+
+
+def _negotiate(headers: _Headers, offers: tuple[str, ...]) -> str:
+    accept = _text(headers, b"accept")
+    return (_negotiate_cached if len(accept) <= _CACHED_LENGTH else outputs.negotiate)(accept, offers)
+
+
+_negotiate_cached = functools.lru_cache(maxsize=256)(outputs.negotiate)
+
+
+def _labels(model: Model, wish: SampleBody, uniforms: noise.Float64Array) -> Any:
+    """(count,) int64: drawn by the class weights, or those asked for, in turn by index."""
+    if wish.label == "any":
+        return model.draw_labels(uniforms)
+    classes = len(model.manifest.classes)
+    asked = np.arange(classes) if wish.label == "balanced" else np.atleast_1d(np.array(wish.label, np.int64))
+    if asked.max() >= classes:
+        raise InvalidParameter(f"label: a class is a number from 0 to {classes - 1}.", "unknown_label")
+    return asked[(wish.offset + np.arange(wish.count)) % len(asked)]
+
+
+def _seed(asked: int | None) -> int:
+    return secrets.randbits(_SEED_BITS) if asked is None else asked
+
+
+async def _work(rows: int, function: Callable[..., _Result], *arguments: Any) -> _Result:
+    """The function's answer, off the event loop where it works on many rows."""
+    if rows <= _THREAD_ROWS:
+        return function(*arguments)
+    return await run_in_threadpool(function, *arguments)
+
+
+async def _respond(answer: Answer, media_type: str, query: ImageOutputQuery | None = None) -> Reply:
+    """The facts of every answer are in its headers too, also where its body has no room for them."""
+    rendering = Rendering(query.pixels, query.columns) if query else Rendering()
+    rendered = await _work(len(answer.rows[answer.main]), outputs.render, answer, media_type, rendering)
+    headers = [(_header_name("X-" + name), str(value).encode("latin-1")) for name, value in answer.metadata.items()]
+    headers += [(_header_name(name), value.encode("latin-1")) for name, value in rendered.headers.items()]
+    return Reply(200, rendered.media_type, rendered.body, headers)
+
+
+@functools.cache
+def _header_name(name: str) -> bytes:
+    return name.lower().replace("_", "-").encode("ascii")

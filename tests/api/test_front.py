@@ -1,0 +1,195 @@
+"""The short way past FastAPI: which requests take it, and that nobody can tell from the answer."""
+
+import logging
+from typing import Any
+from urllib.parse import quote_from_bytes
+
+import anyio.from_thread
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service import errors
+from service.errors import ServiceError
+from service.metrics import Metrics
+from service.routes.front import parse
+from service.schemas import ReconstructQuery, SampleQuery
+from service.settings import Settings
+from tests import digits
+from tests.api.conftest import VERBS, BothWays
+
+PNG = digits.png(digits.images()[0])
+LATENT = np.array([0.5, 1.0], np.float32).tobytes()
+PICTURE = {"Content-Type": "image/png"}
+RAW = (b"content-type", b"application/octet-stream")
+NAMES = ["model", "pixels", "columns", "fit", "invert", "draw", "seed", "count", "offset", "temperature", "label", "x"]
+VALUES = [
+    *("", "0", "1", "7", "-1", "1.5", "1e3", " 1", "1_0", "true", "on", "TRUE", "nan", "inf", "18446744073709551616"),
+    *("tiny-ae", "tiny-vae/1", "exact", "auto", "any", "balanced", "1,2", "٣", "\0", "é", "a" * 300),
+]
+
+
+def body(content: bytes, *, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.request", "body": content, "more_body": more}
+
+
+def status(sent: list[dict[str, Any]]) -> int:
+    return int(sent[0]["status"])
+
+
+def counted(metrics: Metrics) -> dict[tuple[str, str, str], float]:
+    """Requests for the verbs by method, route and status."""
+    samples = next(family for family in metrics.registry.collect() if family.name == "vae_http_requests").samples
+    return {
+        (sample.labels["method"], sample.labels["route"], sample.labels["status"]): sample.value
+        for sample in samples
+        if sample.name.endswith("_total") and sample.labels["route"] in VERBS
+    }
+
+
+def test_every_verb_that_is_documented_is_answered_without_fastapi(
+    client: BothWays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    documented = {
+        (method.upper(), path)
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+        if operation["tags"] == ["autoencoder"]
+    }
+    assert len(documented) == 5
+    monkeypatch.setattr(client.front, "app", None)
+    for method, path in documented:
+        answer = client.request(method, path, content=b"", headers=PICTURE)
+        assert answer.status_code in (200, 415, 422)
+
+
+@pytest.mark.parametrize("path", [*VERBS, "/encode/", "/encode\n", "/ENCODE", "//encode", "/sample/x", ""])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "get", "BREW"])
+def test_another_method_or_path_is_answered_as_ever(client: BothWays, method: str, path: str) -> None:
+    client.exchange({"method": method, "path": path, "query_string": b"seed=1"}, body(b""))
+
+
+def test_a_root_path_is_taken_off(client: BothWays) -> None:
+    scope = {"method": "GET", "path": "/below/sample", "root_path": "/below", "query_string": b"seed=1"}
+    assert status(client.exchange(scope, body(b""))) == 200
+    assert status(client.exchange({**scope, "path": "/sample", "root_path": "/sample"}, body(b""))) == 404
+
+
+quoted = st.one_of(st.sampled_from(VALUES).map(str.encode), st.binary(max_size=6)).map(quote_from_bytes)
+pairs = st.builds("{}{}{}".format, st.sampled_from(NAMES), st.sampled_from(["=", "=", "=", "", "=="]), quoted)
+queries = st.one_of(st.lists(pairs, max_size=4).map("&".join).map(str.encode), st.binary(max_size=24))
+
+
+@given(queries)
+def test_a_query_string_is_read_as_fastapi_reads_it(client: BothWays, query: bytes) -> None:
+    latents = {"method": "POST", "path": "/decode", "headers": [RAW], "query_string": query}
+    client.exchange(latents, body(LATENT))
+    client.exchange({**latents, "path": "/reconstruct"}, body(bytes(784)))
+    client.exchange({"method": "GET", "path": "/sample", "query_string": query}, body(b""))
+
+
+@pytest.mark.parametrize("name", ["count", "columns", "seed"])
+def test_of_a_name_given_twice_the_last_value_counts(client: BothWays, name: str) -> None:
+    assert client.get(f"/sample?seed=1&{name}=x&{name}=2").status_code == 200
+    assert client.get(f"/sample?seed=1&{name}=2&{name}=x").status_code == 422
+
+
+def test_a_query_string_is_read_once_and_a_bad_one_refused_each_time() -> None:
+    assert parse(SampleQuery, b"seed=3") is parse(SampleQuery, b"seed=3")
+    assert parse(ReconstructQuery, b"seed=3") != parse(SampleQuery, b"seed=3")
+    for _ in range(2):
+        with pytest.raises(errors.InvalidParameter):
+            parse(SampleQuery, b"seed=x")
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [body(LATENT)],
+        [{"type": "http.request", "body": LATENT}],
+        [body(b"", more=True), body(LATENT)],
+        [body(LATENT[:3], more=True), body(b"", more=True), body(LATENT[3:])],
+        [body(LATENT, more=True), {"type": "http.request"}],
+        [body(LATENT, more=True), body(b"x")],
+        [{"type": "http.request"}],
+        [body(bytes(3 << 20), more=True), body(bytes(2 << 20))],
+        [body(bytes(5 << 20))],
+    ],
+)
+def test_a_body_is_the_same_however_it_is_cut(client: BothWays, messages: list[dict[str, Any]]) -> None:
+    content = b"".join(message.get("body", b"") for message in messages)
+    wanted = {8: 200, 9: 422, 0: 422}.get(len(content), 413)
+    sent = client.exchange({"method": "POST", "path": "/decode", "headers": [RAW]}, *messages)
+    assert status(sent) == wanted
+    assert (b'"body_too_large"' in sent[1]["body"]) == (wanted == 413)
+
+
+@pytest.mark.parametrize("length", [b"", b"8", b"-1", b"4194305", b"9" * 5000, b"\xb2", b"1e9", b" 9999999"])
+def test_an_announced_length_is_believed_only_where_it_is_a_number(client: BothWays, length: bytes) -> None:
+    headers = [RAW, (b"content-length", length)]
+    sent = client.exchange({"method": "POST", "path": "/decode", "headers": headers}, body(LATENT))
+    assert status(sent) == (413 if length in (b"4194305", b"9" * 5000) else 200)
+
+
+def test_of_a_header_given_twice_the_first_counts(client: BothWays) -> None:
+    headers = [RAW, (b"content-type", b"text/plain"), (b"accept", b"application/x-npy"), (b"accept", b"text/html")]
+    sent = client.exchange({"method": "POST", "path": "/decode", "headers": headers}, body(LATENT))
+    assert (b"content-type", b"application/x-npy") in sent[0]["headers"]
+
+
+@pytest.mark.parametrize("received", [[], [body(LATENT, more=True)]])
+def test_a_client_that_leaves_before_its_body_ends_is_no_bug(
+    client: BothWays, received: list[dict[str, Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    left = ("POST", "/decode", "499")
+    before = [counted(metrics).get(left, 0) for metrics in client.metrics]
+    with caplog.at_level(logging.DEBUG):
+        assert client.exchange({"method": "POST", "path": "/decode", "headers": [RAW]}, *received) == []
+    assert [counted(metrics)[left] for metrics in client.metrics] == [count + 1 for count in before]
+    assert not caplog.records
+
+
+def kinds(kind: type[ServiceError] = ServiceError) -> list[type[ServiceError]]:
+    return [kind, *(leaf for below in kind.__subclasses__() for leaf in kinds(below))]
+
+
+@pytest.mark.parametrize("kind", [*(k for k in kinds()[1:] if not issubclass(k, errors.StartError)), RuntimeError])
+def test_each_error_of_the_engine_is_told_the_same(
+    client: BothWays, kind: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*arguments: object) -> None:
+        raise kind("So it is.")
+
+    monkeypatch.setattr(client.engine.default, "encode", fail)
+    answer = client.post("/encode", content=PNG, headers=PICTURE)
+    assert answer.status_code >= 400
+    assert answer.json()["detail"].startswith("So it is." if issubclass(kind, ServiceError) else "The service failed")
+    assert ("retry-after" in answer.headers) == (answer.status_code == 503)
+
+
+def test_what_waited_too_long_is_told_the_same(
+    portal: anyio.from_thread.BlockingPortal, tiny_settings: Settings
+) -> None:
+    client = BothWays(portal, tiny_settings.model_copy(update={"request_timeout_s": 1e-9}))
+    answer = client.post("/encode", content=PNG, headers=PICTURE)
+    assert (answer.status_code, answer.json()["code"]) == (504, "deadline_exceeded")
+    client.close()
+
+
+def test_both_ways_count_the_same(client: BothWays) -> None:
+    for query in ("", "?fit=exact", "?nothing=1", "?model=none"):
+        client.post(f"/encode{query}", content=PNG, headers=PICTURE)
+    client.request("PUT", "/encode")
+    short, fastapi = map(counted, client.metrics)
+    assert short == fastapi
+    assert {("POST", "/encode", "200"), ("POST", "/encode", "422"), ("POST", "/encode", "404")} <= short.keys()
+
+
+def test_what_accept_asks_for_is_weighed_for_each_route_on_its_own(client: BothWays) -> None:
+    for _ in range(2):
+        pictures = {**PICTURE, "Accept": "image/png"}
+        assert client.post("/reconstruct", content=PNG, headers=pictures).headers["content-type"] == "image/png"
+        assert client.post("/encode", content=PNG, headers=pictures).status_code == 406
+        assert client.get("/sample?seed=1", headers={"Accept": "text/html," * 100 + "image/png"}).status_code == 200
