@@ -37,8 +37,7 @@ FORM_TYPE: Final = "multipart/form-data"
 MAX_LATENT: Final = 1000.0  # far outside any prior, far inside float32
 
 _PIXELS = 28 * 28
-_BORDER = np.ones((28, 28), bool)
-_BORDER[1:-1, 1:-1] = False
+_BORDER_PIXELS = 4 * 27
 
 FloatArray = npt.NDArray[np.float32]
 _T = TypeVar("_T")
@@ -110,6 +109,7 @@ def read_latents(body: bytes, content_type: str, latent_dim: int, max_rows: int)
     return np.ascontiguousarray(values, np.float32)
 
 
+@functools.lru_cache(maxsize=64)  # clients send the same few, again and again
 def _media_type(content_type: str) -> str:
     media_type, _, parameters = content_type.partition(";")
     charset = parameters.partition("charset=")[2].strip(' "').lower()
@@ -188,26 +188,25 @@ def _array_images(values: npt.NDArray[Any], options: ImageOptions) -> FloatArray
     if values.shape[1:] not in ((28, 28), (1, 28, 28), (_PIXELS,)):
         raise InvalidInput("An array of images has shape (28,28), (n,28,28), (n,1,28,28) or (n,784).", "wrong_shape")
     _check_rows(len(values), options.max_rows)
-    pixels = values.reshape(-1, 28, 28)
-    if pixels.dtype == np.uint8:
-        return _framed(pixels.astype(np.float32) / np.float32(255), options)
-    return _framed(_checked_pixels(pixels), options)
+    values = values.reshape(-1, 28, 28)
+    return _framed(values if values.dtype == np.uint8 else _checked_pixels(values), options)
 
 
 def _checked_pixels(values: npt.NDArray[Any]) -> FloatArray:
-    if not ((values >= 0) & (values <= 1)).all():  # false for NaN too
+    if not (values.min() >= 0 and values.max() <= 1):  # false for NaN too
         raise InvalidInput("Pixels must be numbers in [0, 1]: 0 is paper and 1 is ink.", "out_of_range")
-    return values.astype(np.float32)
+    return np.require(values, np.float32, "A")
 
 
-def _framed(pixels: FloatArray, options: ImageOptions) -> FloatArray:
+def _framed(values: npt.NDArray[Any], options: ImageOptions) -> FloatArray:
     """The same rules for arrays as for pictures, so that one digit gives one answer in every format.
 
-    pixels: (n, 28, 28). Returns (n, 1, 28, 28).
+    values: (n, 28, 28), uint8 or float32 in [0, 1]. Returns (n, 1, 28, 28).
     """
+    pixels = _unit(values)
     dark_ink = np.full(len(pixels), options.invert == "true")
     if options.invert == "auto":
-        dark_ink = np.median(pixels[:, _BORDER], axis=1) > 0.5
+        dark_ink = _is_paper_light(values)
     if dark_ink.any():
         pixels = np.where(dark_ink[:, np.newaxis, np.newaxis], 1 - pixels, pixels)
     if options.fit == "mnist":
@@ -215,14 +214,32 @@ def _framed(pixels: FloatArray, options: ImageOptions) -> FloatArray:
     return np.ascontiguousarray(pixels[:, np.newaxis], np.float32)
 
 
+def _unit(values: npt.NDArray[Any]) -> FloatArray:
+    return np.divide(values, 255, dtype=np.float32) if values.dtype == np.uint8 else values
+
+
+def _is_paper_light(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Whether the outermost ring of pixels is lighter than half in the median: (n, 28, 28) to (n,).
+
+    Counting the lighter ones tells, in a fraction of a median's time, but where half lies between the middle two.
+    """
+    ring = np.concatenate((values[:, 0], values[:, -1], values[:, 1:-1, 0], values[:, 1:-1, -1]), axis=1)  # (n, 108)
+    lighter = (ring > (127 if ring.dtype == np.uint8 else 0.5)).view(np.uint8).sum(axis=1, dtype=np.uint8)
+    is_light: npt.NDArray[np.bool_] = lighter > _BORDER_PIXELS // 2
+    tied = lighter == _BORDER_PIXELS // 2
+    if tied.any():
+        is_light[tied] = np.median(_unit(ring[tied]), axis=1) > 0.5
+    return is_light
+
+
 def _stacked(rows: Sequence[_T], read: Callable[[_T], npt.NDArray[Any]]) -> npt.NDArray[Any]:
     """What `read` makes of each row, as one array; an error of one row of several says which row it was."""
+    if len(rows) == 1:
+        return read(rows[0])[np.newaxis]
     read_rows = []
     for index, row in enumerate(rows):
         try:
             read_rows.append(read(row))
         except ServiceError as error:
-            if len(rows) == 1:
-                raise
             raise type(error)(f"Row {index}: {error.detail}", error.code) from error
     return np.stack(read_rows)
