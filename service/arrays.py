@@ -1,5 +1,6 @@
 """npy and raw tensor bytes ⇄ arrays. No pickled objects, no copy of what is already in place."""
 
+import functools
 import io
 import math
 from collections.abc import Mapping
@@ -22,19 +23,14 @@ def read_npy(body: bytes) -> AnyArray:
     Raises MalformedBody if it is not an npy file or its length is not what its header says, InvalidInput for an
     element type other than uint8 and float32.
     """
-    file = io.BytesIO(body)
+    length_bytes = 2 if body[6:7] == b"\1" else 4
+    offset = 8 + length_bytes + int.from_bytes(body[8 : 8 + length_bytes], "little")
     try:
-        version = np.lib.format.read_magic(file)
-        read_header = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }
-        shape, fortran, dtype = read_header[version](file, max_header_size=_MAX_HEADER_BYTES)
+        shape, fortran, dtype = _read_header(body[: min(offset, 12 + _MAX_HEADER_BYTES)])
     except Exception as error:  # NumPy's reader lets half a dozen kinds through
         raise MalformedBody("The npy header can not be read; versions 1.0 and 2.0 are.", "bad_npy") from error
     if dtype not in (np.dtype("uint8"), np.dtype("<f4"), np.dtype(">f4")):
         raise InvalidInput("The npy elements must be uint8 or float32.", "wrong_type")
-    offset = file.tell()
     wanted_bytes = math.prod(shape) * dtype.itemsize
     if any(size < 0 for size in shape) or len(body) - offset != wanted_bytes:
         raise MalformedBody(
@@ -45,11 +41,24 @@ def read_npy(body: bytes) -> AnyArray:
     return array.reshape(shape, order="F" if fortran else "C")
 
 
-def write_npy(array: AnyArray) -> bytes:
-    """An npy file, version 1.0, C order."""
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
-    return b"".join((header.getbuffer(), np.ascontiguousarray(array).data))
+def npy_buffer(shape: tuple[int, ...], dtype: npt.DTypeLike) -> tuple[memoryview, AnyArray]:
+    """An npy file, version 1.0, C order, its array still to be written: the file, and the array as a view of it."""
+    header = _npy_header(shape, np.dtype(dtype))
+    file = np.empty(len(header) + math.prod(shape) * np.dtype(dtype).itemsize, np.uint8)
+    file[: len(header)] = np.frombuffer(header, np.uint8)
+    return file.data, file[len(header) :].view(dtype).reshape(shape)
+
+
+def write_npy(array: AnyArray) -> memoryview:
+    """An npy file, version 1.0, C order; its one copy of the array."""
+    file, view = npy_buffer(array.shape, array.dtype)
+    view[...] = array
+    return file
+
+
+def write_raw(array: AnyArray) -> memoryview:
+    """The elements in C order, where they lie if they lie so."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 def write_npz(arrays: Mapping[str, AnyArray]) -> bytes:
@@ -57,3 +66,19 @@ def write_npz(arrays: Mapping[str, AnyArray]) -> bytes:
     file = io.BytesIO()
     np.savez(file, allow_pickle=False, **dict(arrays))
     return file.getvalue()
+
+
+@functools.lru_cache(maxsize=64)  # 40 µs to read, 10 µs to write; most arrays have one of a few shapes
+def _read_header(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    file = io.BytesIO(header)
+    version = np.lib.format.read_magic(file)
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+    return read(file, max_header_size=_MAX_HEADER_BYTES)
+
+
+@functools.lru_cache(maxsize=64)
+def _npy_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
+    header = io.BytesIO()
+    descr = np.lib.format.dtype_to_descr(dtype)
+    np.lib.format.write_array_header_1_0(header, {"descr": descr, "fortran_order": False, "shape": shape})
+    return header.getvalue()

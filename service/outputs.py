@@ -10,6 +10,7 @@ application/zip           a PNG an image, and labels.csv, with every list of one
 
 import base64
 import csv
+import functools
 import io
 import zipfile
 from collections.abc import Callable, Mapping
@@ -69,11 +70,14 @@ class Rendering:
 
 @dataclass(frozen=True)
 class Rendered:
-    body: bytes
+    """body: bytes, or a view of the array's own, which the server writes to the socket as it lies."""
+
+    body: bytes | memoryview
     media_type: str
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@functools.lru_cache(maxsize=64)  # clients send the same few, again and again
 def negotiate(accept: str | None, offers: tuple[str, ...]) -> str:
     """The offer that an Accept header (RFC 9110, section 12.5.1) likes best, the first offer where it has no wish.
 
@@ -143,7 +147,7 @@ def _npy(answer: Answer, rendering: Rendering) -> Rendered:
 
 
 def _raw(answer: Answer, rendering: Rendering) -> Rendered:
-    return Rendered(answer.rows[answer.main].tobytes(), RAW, _tensor_headers(answer))
+    return Rendered(arrays.write_raw(answer.rows[answer.main]), RAW, _tensor_headers(answer))
 
 
 def _npz(answer: Answer, rendering: Rendering) -> Rendered:
