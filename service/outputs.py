@@ -133,13 +133,13 @@ def _json(answer: Answer, rendering: Rendering) -> Rendered:
         elif rendering.pixels:
             document[name] = np.ascontiguousarray(rows[:, 0])  # (n, 28, 28)
         else:
-            document[name] = [base64.b64encode(images.encode_png(row[0])).decode() for row in rows]
+            document[name] = [base64.b64encode(file).decode() for file in images.encode_pngs(rows[:, 0])]
     document |= answer.groups
     return Rendered(orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY), JSON)
 
 
 def _png(answer: Answer, rendering: Rendering) -> Rendered:
-    return Rendered(images.encode_png(images.grid(answer.rows["images"][:, 0], rendering.columns)), PNG)
+    return Rendered(images.encode_grid(answer.rows["images"][:, 0], rendering.columns), PNG)
 
 
 def _npy(answer: Answer, rendering: Rendering) -> Rendered:
@@ -162,9 +162,9 @@ def _zip(answer: Answer, rendering: Rendering) -> Rendered:
     writer.writerow(["file", *columns])
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:  # PNGs are compressed already
-        for i, image in enumerate(answer.rows["images"]):
+        for i, image in enumerate(images.encode_pngs(answer.rows["images"][:, 0])):
             name = f"{answer.first_index + i:06d}.png"
-            archive.writestr(zipfile.ZipInfo(name), images.encode_png(image[0]))
+            archive.writestr(zipfile.ZipInfo(name), image)
             writer.writerow([name, *(column[i].item() for column in columns.values())])
         archive.writestr(zipfile.ZipInfo("labels.csv"), table.getvalue())
     return Rendered(file.getvalue(), ZIP)

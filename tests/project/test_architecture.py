@@ -11,6 +11,7 @@ FILES = sorted(path for package in ("models", "service", "training") for path in
 # Each library beside the only files that may import it.
 HOMES = {
     "PIL": {"service/images.py", "service/framing.py"},
+    "isal": {"service/png.py"},
     "onnxruntime": {"service/runtime.py", "training/graphs.py"},
     "onnx": {"training/graphs.py"},
     "prometheus_client": {"service/metrics.py"},
