@@ -1,8 +1,9 @@
 """MicroBatcher: rows of many callers in, one batch at a time through a graph, each caller's rows out.
 
-Nothing waits on a clock: while one batch runs, what arrives queues up and goes together as soon as the runtime is free.
-A request larger than a batch is split and joined. What a cancelled caller left, and what has passed its deadline, is
-skipped; a batch that fails, fails its members alone. Crankshaw et al. 2017, "Clipper", section 4.3, without its delay.
+Nothing waits on a clock: what arrives in one turn of the event loop, or while a batch runs, goes together. Short
+batches run on the event loop itself, long ones in a thread. A request larger than a batch is split and joined. What a
+cancelled caller left, and what has passed its deadline, is skipped; a batch that fails, fails its members alone.
+Crankshaw et al. 2017, "Clipper", section 4.3, without its delay.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ Run = Callable[[Rows, Sequence[str]], dict[str, AnyArray]]
 
 
 class MicroBatcher:
-    """One queue and one thread before one graph. All methods but `run` itself are for the event loop's thread."""
+    """One queue and one thread before one graph. All methods are for the event loop's thread."""
 
     def __init__(
         self,
@@ -31,18 +32,23 @@ class MicroBatcher:
         *,
         max_batch_rows: int,
         max_queue_rows: int,
+        max_inline_rows: int = 0,
         observe: Callable[[int], None] = lambda rows: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """run: inputs and wanted outputs by name → outputs, rows in order. observe: told the rows of every batch."""
+        """run: inputs and wanted outputs by name → outputs, rows in order. observe: told the rows of every batch.
+
+        max_inline_rows: a batch of at most so many rows runs on the event loop.
+        """
         self._run = run
         self._max_batch_rows = max_batch_rows
         self._max_queue_rows = max_queue_rows
+        self._max_inline_rows = max_inline_rows
         self._observe = observe
         self._clock = clock
         self._queue: deque[_Request] = deque()
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="graph")
-        self._worker: asyncio.Task[None] | None = None
+        self._is_working = False
         self.queued_rows = 0
 
     async def submit(self, inputs: Rows, outputs: Sequence[str], deadline: float) -> dict[str, AnyArray]:
@@ -50,44 +56,59 @@ class MicroBatcher:
 
         Raises QueueFull at once if the queue has no room, DeadlineExceeded if its turn comes too late, InferenceFailed.
         """
-        request = _Request(inputs, outputs, deadline)
+        loop = asyncio.get_running_loop()
+        request = _Request(inputs, outputs, deadline, loop.create_future())
         if self.queued_rows + request.rows > self._max_queue_rows:
             raise QueueFull(f"The queue of {self._max_queue_rows} rows has no room for {request.rows} more now.")
         self._queue.append(request)
         self.queued_rows += request.rows
-        if self._worker is None:
-            self._worker = asyncio.create_task(self._work())
+        if not self._is_working:
+            self._is_working = True
+            loop.call_soon(self._work, loop)  # not now: what else this turn of the loop brings goes along
         return await request.answer
 
     def close(self) -> None:
         """Ends the thread once the batch in hand is done."""
         self._executor.shutdown(wait=True)
 
-    async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            while batch := self._next_batch():
-                try:
-                    outputs = await loop.run_in_executor(self._executor, self._run_batch, batch)
-                except Exception as error:  # also a bug's: its callers must not wait for ever
-                    for part in batch:
-                        part.request.fail(error)
-                else:
-                    _share(batch, outputs)
-        finally:
-            self._worker = None
+    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The next batch, here or in the thread; the loop has a turn after each that runs here."""
+        batch, rows = self._next_batch()
+        if not rows:
+            self._is_working = False
+        elif rows <= self._max_inline_rows:
+            _share(batch, self._outcome(batch, rows))
+            if self._queue:
+                loop.call_soon(self._work, loop)
+            else:
+                self._is_working = False
+        else:
+            try:
+                self._executor.submit(self._run_in_thread, loop, batch, rows)
+            except RuntimeError as error:  # the thread has been ended
+                _share(batch, error)
+                self._is_working = False
 
-    def _next_batch(self) -> list["_Part"]:
+    def _run_in_thread(self, loop: asyncio.AbstractEventLoop, batch: "list[_Part]", rows: int) -> None:
+        outcome = self._outcome(batch, rows)
+        loop.call_soon_threadsafe(self._resume, loop, batch, outcome)
+
+    def _resume(self, loop: asyncio.AbstractEventLoop, batch: "list[_Part]", outcome: "_Outcome") -> None:
+        _share(batch, outcome)
+        self._work(loop)
+
+    def _next_batch(self) -> "tuple[list[_Part], int]":
         """Rows from the head of the queue, at most a batch of them; a request may give only some of its rows."""
         batch: list[_Part] = []
         room = self._max_batch_rows
+        now = self._clock()
         while self._queue and room:
             request = self._queue[0]
             if request.answer.done():  # its caller left, or an earlier part of it failed
                 self._drop(request)
-            elif self._clock() > request.deadline:
+            elif now > request.deadline:
                 self._drop(request)
-                request.fail(DeadlineExceeded("The request waited longer than its time allows."))
+                request.answer.set_exception(DeadlineExceeded("The request waited longer than its time allows."))
             else:
                 part = request.take(room)
                 batch.append(part)
@@ -95,34 +116,41 @@ class MicroBatcher:
                 self.queued_rows -= part.rows
                 if request.untaken == 0:
                     self._queue.popleft()
-        return batch
+        return batch, self._max_batch_rows - room
 
     def _drop(self, request: "_Request") -> None:
         self._queue.popleft()
         self.queued_rows -= request.untaken
 
-    def _run_batch(self, batch: list["_Part"]) -> dict[str, AnyArray]:
-        """Runs off the event loop."""
-        self._observe(sum(part.rows for part in batch))
-        wanted = list(dict.fromkeys(name for part in batch for name in part.request.outputs))
-        if len(batch) == 1:
-            return self._run(batch[0].inputs(), wanted)
-        parts = [part.inputs() for part in batch]
-        return self._run({name: np.concatenate([rows[name] for rows in parts]) for name in parts[0]}, wanted)
+    def _outcome(self, batch: "list[_Part]", rows: int) -> "_Outcome":
+        """The batch's outputs, or why there are none."""
+        try:
+            self._observe(rows)
+            wanted = dict.fromkeys(name for part in batch for name in part.request.outputs)
+            parts = [part.inputs() for part in batch]
+            if len(parts) == 1:
+                return self._run(parts[0], list(wanted))
+            return self._run({name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, list(wanted))
+        except Exception as error:  # also a bug's: its callers must not wait for ever
+            return error
 
 
 class _Request:
     """One caller's rows, how many of them are on their way, and the answer as it comes together."""
 
-    def __init__(self, inputs: Rows, outputs: Sequence[str], deadline: float) -> None:
+    __slots__ = ("_answered", "_joined", "answer", "deadline", "inputs", "outputs", "rows", "untaken")
+
+    def __init__(
+        self, inputs: Rows, outputs: Sequence[str], deadline: float, answer: asyncio.Future[dict[str, AnyArray]]
+    ) -> None:
         self.inputs = inputs
         self.outputs = outputs
         self.deadline = deadline
+        self.answer = answer
         self.rows = len(next(iter(inputs.values())))
         self.untaken = self.rows
-        self.answer: asyncio.Future[dict[str, AnyArray]] = asyncio.get_running_loop().create_future()
         self._answered = 0
-        self._outputs: dict[str, AnyArray] = {}
+        self._joined: dict[str, AnyArray] = {}
 
     def take(self, room: int) -> "_Part":
         start = self.rows - self.untaken
@@ -130,27 +158,22 @@ class _Request:
         self.untaken = self.rows - stop
         return _Part(self, start, stop)
 
-    def fail(self, error: Exception) -> None:
-        if not self.answer.done():
-            self.answer.set_exception(error)
-
-    def fill(self, start: int, stop: int, outputs: Rows) -> None:
+    def join(self, start: int, stop: int, outputs: Rows) -> None:
         """Rows start…stop of the answer; the last ones to come set it."""
-        if self.answer.done():
-            return
-        if stop - start == self.rows:
-            self.answer.set_result({name: outputs[name] for name in self.outputs})
-            return
-        for name in self.outputs:
-            whole = self._outputs.setdefault(name, np.empty((self.rows, *outputs[name].shape[1:]), outputs[name].dtype))
-            whole[start:stop] = outputs[name]
+        if not self._joined:
+            shapes = {name: (self.rows, *outputs[name].shape[1:]) for name in self.outputs}
+            self._joined = {name: np.empty(shape, outputs[name].dtype) for name, shape in shapes.items()}
+        for name, values in self._joined.items():
+            values[start:stop] = outputs[name]
         self._answered += stop - start
         if self._answered == self.rows:
-            self.answer.set_result(self._outputs)
+            self.answer.set_result(self._joined)
 
 
 class _Part:
     """Rows start…stop of one request, as they travel in one batch."""
+
+    __slots__ = ("request", "rows", "start", "stop")
 
     def __init__(self, request: _Request, start: int, stop: int) -> None:
         self.request = request
@@ -158,14 +181,27 @@ class _Part:
         self.stop = stop
         self.rows = stop - start
 
-    def inputs(self) -> dict[str, AnyArray]:
+    def inputs(self) -> Rows:
+        if self.rows == self.request.rows:
+            return self.request.inputs
         return {name: rows[self.start : self.stop] for name, rows in self.request.inputs.items()}
 
 
-def _share(batch: list[_Part], outputs: Rows) -> None:
-    """Hands every member its rows of the batch's outputs."""
+_Outcome = dict[str, AnyArray] | Exception
+
+
+def _share(batch: list[_Part], outcome: _Outcome) -> None:
+    """Hands every member its rows of the batch's outputs, or what went wrong."""
     first = 0
     for part in batch:
-        rows = {name: values[first : first + part.rows] for name, values in outputs.items()}
-        part.request.fill(part.start, part.stop, rows)
-        first += part.rows
+        request = part.request
+        last = first + part.rows
+        if request.answer.done():  # its caller left
+            pass
+        elif isinstance(outcome, Exception):
+            request.answer.set_exception(outcome)
+        elif part.rows == request.rows:
+            request.answer.set_result({name: outcome[name][first:last] for name in request.outputs})
+        else:
+            request.join(part.start, part.stop, {name: outcome[name][first:last] for name in request.outputs})
+        first = last

@@ -24,6 +24,7 @@ Float64Array = npt.NDArray[np.float64]
 LabelArray = npt.NDArray[np.int64]
 IndexArray = npt.NDArray[np.intp]
 
+_INLINE_S = 1e-3  # a batch this short runs on the event loop: a thread would cost it 0.1 ms, its neighbours gain little
 MAX_TRIES = 16  # draws of one latent until it is confident enough
 
 
@@ -78,7 +79,10 @@ class Rejection:
 
 @dataclass(frozen=True)
 class EngineLimits:
-    """max_batch_rows: rows through a graph at once. max_queue_rows: rows that may wait before each graph."""
+    """max_batch_rows: rows through a graph at once, fewer where more are no faster.
+
+    max_queue_rows: rows that may wait before each graph.
+    """
 
     max_batch_rows: int
     max_queue_rows: int
@@ -105,17 +109,16 @@ class Model:
         }
         self.provider = sessions["encoder"].provider
         golden.check(bundle, sessions)
-        for session in sessions.values():
-            session.warm_up(limits.max_batch_rows)
-        self.batchers: dict[GraphName, MicroBatcher] = {
-            graph: MicroBatcher(
+        self.batchers: dict[GraphName, MicroBatcher] = {}
+        for graph, session in sessions.items():
+            cost = session.warm_up(limits.max_batch_rows)
+            self.batchers[graph] = MicroBatcher(
                 session.run,
-                max_batch_rows=limits.max_batch_rows,
+                max_batch_rows=cost.saturating_rows,
                 max_queue_rows=limits.max_queue_rows,
+                max_inline_rows=cost.rows_within(_INLINE_S),
                 observe=functools.partial(observe, graph),
             )
-            for graph, session in sessions.items()
-        }
         self._log_class_weights = np.log(np.maximum(np.array(self.manifest.class_weights), 1e-300))  # (classes,)
         table = bundle.calibration.scores if bundle.calibration else {}
         self._calibration: dict[str, Float64Array] = {name: np.array(values) for name, values in table.items()}

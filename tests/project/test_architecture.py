@@ -33,7 +33,7 @@ LAYERS = [
     {"service.images", "service.arrays", "service.multipart", "service.metrics", "service.noise", "service.batcher"},
     {"service.framing", "service.png", "service.jpeg", "service.golden", "service.scores"},
     {"service.runtime"},
-    {"service.image_header", "service.bundle"},
+    {"service.image_header", "service.bundle", "service.cost"},
     {"service.errors"},
     {"models", "models.manifest"},
 ]

@@ -20,6 +20,7 @@ class Graph:
 
     def __init__(self) -> None:
         self.batches: list[list[float]] = []
+        self.threads: list[int] = []
         self.opened = threading.Event()
         self.opened.set()
         self.entered = threading.Event()
@@ -30,6 +31,7 @@ class Graph:
         assert self.opened.wait(10)
         x = inputs["x"]
         self.batches.append(x.ravel().tolist())
+        self.threads.append(threading.get_ident())
         if self.fails_on in x:
             raise InferenceFailed("broken")
         known: dict[str, Callable[[], Any]] = {"double": lambda: 2 * x, "negative": lambda: -x}
@@ -162,20 +164,79 @@ async def test_an_unexpected_failure_reaches_its_callers_and_the_next_batch_runs
     assert (await batcher.submit(rows(2), ["double"], NEVER))["double"].tolist() == [[4]]
 
 
-async def test_many_random_callers_each_get_their_own_rows(graph: Graph) -> None:
-    rng = np.random.default_rng(0)
-    observed: list[int] = []
-    batcher = make(graph, max_batch_rows=16, max_queue_rows=100_000, observe=observed.append)
+async def test_short_batches_run_on_the_event_loop_and_long_ones_in_a_thread(graph: Graph) -> None:
+    batcher = make(graph, max_inline_rows=2)
+    for size in (1, 2, 3, 4):
+        await batcher.submit(rows(*range(size)), ["double"], NEVER)
+    here = threading.get_ident()
+    assert [thread == here for thread in graph.threads] == [True, True, False, False]
 
-    async def one(number: int) -> None:
+
+async def test_what_one_turn_of_the_loop_brings_goes_together_on_the_loop_too(graph: Graph) -> None:
+    batcher = make(graph, max_inline_rows=4)
+    answers = await asyncio.gather(*(batcher.submit(rows(i), ["double"], NEVER) for i in (1, 2, 3)))
+    assert [answer["double"].tolist() for answer in answers] == [[[2]], [[4]], [[6]]]
+    assert graph.batches == [[1, 2, 3]]
+
+
+async def test_the_loop_has_a_turn_between_two_batches_that_run_on_it(graph: Graph) -> None:
+    batcher = make(graph, max_inline_rows=4)
+    turns: list[int] = []
+
+    def turn() -> None:
+        turns.append(len(graph.batches))
+        if len(graph.batches) < 3:
+            asyncio.get_running_loop().call_soon(turn)
+
+    turn()
+    await batcher.submit(rows(*range(12)), ["double"], NEVER)
+    assert {0, 1, 2} <= set(turns)
+
+
+async def test_a_request_that_comes_after_the_end_fails(graph: Graph) -> None:
+    batcher = make(graph)
+    batcher.close()
+    with pytest.raises(RuntimeError):
+        await asyncio.wait_for(batcher.submit(rows(1), ["double"], NEVER), 10)
+
+
+@pytest.mark.parametrize("max_inline_rows", [0, 5, 16])
+async def test_many_random_callers_each_get_their_own_rows(graph: Graph, max_inline_rows: int) -> None:
+    rng = np.random.default_rng(max_inline_rows)
+    observed: list[int] = []
+    batcher = make(
+        graph, max_batch_rows=16, max_queue_rows=100_000, max_inline_rows=max_inline_rows, observe=observed.append
+    )
+
+    async def one() -> None:
         values = rng.random(rng.integers(1, 40)).astype(np.float32)
+        wanted = (["double"], ["negative"], ["double", "negative"])[rng.integers(3)]
+        is_late = rng.random() < 0.1
         for _ in range(rng.integers(0, 3)):
             await asyncio.sleep(0)
-        answer = await batcher.submit({"x": values[:, np.newaxis]}, ["double", "negative"], NEVER)
-        assert (answer["double"].ravel() == 2 * values).all()
-        assert (answer["negative"].ravel() == -values).all()
+        request = asyncio.create_task(
+            batcher.submit({"x": values[:, np.newaxis]}, wanted, float("-inf") if is_late else NEVER)
+        )
+        if rng.random() < 0.1:
+            for _ in range(rng.integers(0, 30)):
+                await asyncio.sleep(0)
+            request.cancel()
+        try:
+            answer = await request
+        except asyncio.CancelledError:
+            return
+        except DeadlineExceeded:
+            assert is_late
+            return
+        assert not is_late
+        assert answer.keys() == set(wanted)
+        for name, factor in (("double", 2), ("negative", -1)):
+            assert name not in answer or (answer[name].ravel() == factor * values).all()
 
-    await asyncio.gather(*(one(number) for number in range(2000)))
-    assert sum(observed) == sum(map(len, graph.batches))
-    assert max(observed) == 16
+    await asyncio.gather(*(one() for _ in range(1000)))
     batcher.close()
+    assert batcher.queued_rows == 0
+    assert observed == [len(batch) for batch in graph.batches]
+    assert max(observed) == 16
+    threads = {size for size, thread in zip(observed, graph.threads, strict=True) if thread != threading.get_ident()}
+    assert all(size > max_inline_rows for size in threads)

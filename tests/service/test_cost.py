@@ -1,0 +1,35 @@
+"""Cost: how large a batch pays, and how large a one is short enough, from a few measured sizes."""
+
+import pytest
+
+from service.cost import Cost
+
+
+def test_a_graph_whose_rows_are_nearly_free_saturates_late() -> None:
+    cost = Cost((1, 2, 4, 8, 16), [1e-4 + rows * 1e-6 for rows in (1, 2, 4, 8, 16)])
+    assert cost.saturating_rows == 16
+    assert not cost.is_saturated
+
+
+def test_a_graph_whose_rows_cost_alike_saturates_where_the_batch_itself_no_longer_counts() -> None:
+    cost = Cost((1, 2, 4, 8), [5e-3 * rows for rows in (1, 2, 4, 8)])
+    assert cost.saturating_rows == 1
+    assert cost.is_saturated
+
+
+def test_less_than_5_per_cent_is_no_gain() -> None:
+    assert Cost((1, 2, 4), (10e-3, 16e-3, 31e-3)).saturating_rows == 2
+    assert Cost((1, 2, 4), (10e-3, 16e-3, 29e-3)).saturating_rows == 4
+
+
+def test_a_larger_batch_that_is_slower_is_not_taken() -> None:
+    assert Cost((1, 2, 4), (1e-3, 1.2e-3, 9e-3)).saturating_rows == 2
+
+
+@pytest.mark.parametrize(("seconds", "rows"), [(0.9e-3, 0), (1e-3, 1), (2.9e-3, 2), (3e-3, 3), (99.0, 4)])
+def test_rows_within_a_time_are_read_between_the_sizes(seconds: float, rows: int) -> None:
+    assert Cost((1, 2, 4), (1e-3, 2e-3, 4e-3)).rows_within(seconds) == rows
+
+
+def test_rows_within_a_time_survive_a_size_that_was_measured_too_short() -> None:
+    assert Cost((1, 2, 4), (2e-3, 5e-3, 3e-3)).rows_within(4e-3) == 1
