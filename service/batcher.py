@@ -3,6 +3,7 @@
 Nothing waits on a clock: what arrives in one turn of the event loop, or while a batch runs, goes together. Short
 batches run on the event loop itself, long ones in a thread. A request larger than a batch is split and joined. What a
 cancelled caller left, and what has passed its deadline, is skipped; a batch that fails, fails its members alone.
+A deterministic request's rows go without company, in batches of one fixed size: the same shapes, so the same bits.
 Crankshaw et al. 2017, "Clipper", section 4.3, without its delay.
 """
 
@@ -21,6 +22,8 @@ from service.errors import DeadlineExceeded, QueueFull
 AnyArray = npt.NDArray[Any]
 Rows = Mapping[str, AnyArray]
 Run = Callable[[Rows, Sequence[str]], dict[str, AnyArray]]
+
+FIXED_ROWS = 8  # of every batch of a deterministic request; to change it changes such answers' last bits
 
 
 class MicroBatcher:
@@ -51,13 +54,16 @@ class MicroBatcher:
         self._is_working = False
         self.queued_rows = 0
 
-    async def submit(self, inputs: Rows, outputs: Sequence[str], deadline: float) -> dict[str, AnyArray]:
+    async def submit(
+        self, inputs: Rows, outputs: Sequence[str], deadline: float, deterministic: bool = False
+    ) -> dict[str, AnyArray]:
         """The named outputs for these rows. deadline: on this batcher's clock, in seconds.
 
+        deterministic: the answer's bits do not depend on what else there is to do.
         Raises QueueFull at once if the queue has no room, DeadlineExceeded if its turn comes too late, InferenceFailed.
         """
         loop = asyncio.get_running_loop()
-        request = _Request(inputs, outputs, deadline, loop.create_future())
+        request = _Request(inputs, outputs, deadline, loop.create_future(), FIXED_ROWS if deterministic else 0)
         if self.queued_rows + request.rows > self._max_queue_rows:
             raise QueueFull(f"The queue of {self._max_queue_rows} rows has no room for {request.rows} more now.")
         self._queue.append(request)
@@ -98,7 +104,10 @@ class MicroBatcher:
         self._work(loop)
 
     def _next_batch(self) -> "tuple[list[_Part], int]":
-        """Rows from the head of the queue, at most a batch of them; a request may give only some of its rows."""
+        """Rows from the head of the queue, at most a batch of them; a request may give only some of its rows.
+
+        Also how many rows will run, padding included.
+        """
         batch: list[_Part] = []
         room = self._max_batch_rows
         now = self._clock()
@@ -109,13 +118,17 @@ class MicroBatcher:
             elif now > request.deadline:
                 self._drop(request)
                 request.answer.set_exception(DeadlineExceeded("The request waited longer than its time allows."))
+            elif request.fixed_rows and batch:
+                break
             else:
-                part = request.take(room)
+                part = request.take(request.fixed_rows or room)
                 batch.append(part)
                 room -= part.rows
                 self.queued_rows -= part.rows
                 if request.untaken == 0:
                     self._queue.popleft()
+                if request.fixed_rows:
+                    return batch, request.fixed_rows
         return batch, self._max_batch_rows - room
 
     def _drop(self, request: "_Request") -> None:
@@ -138,15 +151,22 @@ class MicroBatcher:
 class _Request:
     """One caller's rows, how many of them are on their way, and the answer as it comes together."""
 
-    __slots__ = ("_answered", "_joined", "answer", "deadline", "inputs", "outputs", "rows", "untaken")
+    __slots__ = ("_answered", "_joined", "answer", "deadline", "fixed_rows", "inputs", "outputs", "rows", "untaken")
 
     def __init__(
-        self, inputs: Rows, outputs: Sequence[str], deadline: float, answer: asyncio.Future[dict[str, AnyArray]]
+        self,
+        inputs: Rows,
+        outputs: Sequence[str],
+        deadline: float,
+        answer: asyncio.Future[dict[str, AnyArray]],
+        fixed_rows: int,
     ) -> None:
+        """fixed_rows: of each batch, which holds rows of this request alone; 0 for any company."""
         self.inputs = inputs
         self.outputs = outputs
         self.deadline = deadline
         self.answer = answer
+        self.fixed_rows = fixed_rows
         self.rows = len(next(iter(inputs.values())))
         self.untaken = self.rows
         self._answered = 0
@@ -182,9 +202,17 @@ class _Part:
         self.rows = stop - start
 
     def inputs(self) -> Rows:
-        if self.rows == self.request.rows:
+        """Filled up with zeros where the request has a fixed batch."""
+        padding = max(0, self.request.fixed_rows - self.rows)
+        if self.rows == self.request.rows and not padding:
             return self.request.inputs
-        return {name: rows[self.start : self.stop] for name, rows in self.request.inputs.items()}
+        inputs = {name: rows[self.start : self.stop] for name, rows in self.request.inputs.items()}
+        if not padding:
+            return inputs
+        return {
+            name: np.concatenate([rows, np.zeros((padding, *rows.shape[1:]), rows.dtype)])
+            for name, rows in inputs.items()
+        }
 
 
 _Outcome = dict[str, AnyArray] | Exception

@@ -89,7 +89,10 @@ class EngineLimits:
 
 
 class Model:
-    """One bundle, ready to answer: sessions made, golden vectors reproduced, warmed up."""
+    """One bundle, ready to answer: sessions made, golden vectors reproduced, warmed up.
+
+    A deterministic answer is the same bits whatever else there is to do; its batches are small and without company.
+    """
 
     def __init__(
         self,
@@ -131,7 +134,7 @@ class Model:
     def is_probabilistic(self) -> bool:
         return self.manifest.kind == "vae"
 
-    async def encode(self, images: FloatArray, deadline: float) -> Posterior:
+    async def encode(self, images: FloatArray, deadline: float, *, deterministic: bool = False) -> Posterior:
         """Approximate posterior of each image.
 
         images: float32 (n, 1, 28, 28), 0 is paper and 1 is ink.
@@ -139,34 +142,36 @@ class Model:
         Kingma & Welling 2013, eq. 9.
         """
         wanted = ("mean", "log_var") if self.is_probabilistic else ("mean",)
-        outputs = await self.batchers["encoder"].submit({"image": images}, wanted, deadline)
+        outputs = await self.batchers["encoder"].submit({"image": images}, wanted, deadline, deterministic)
         return Posterior(outputs["mean"], outputs.get("log_var"))
 
-    async def decode(self, latents: FloatArray, deadline: float) -> FloatArray:
+    async def decode(self, latents: FloatArray, deadline: float, *, deterministic: bool = False) -> FloatArray:
         """Mean image of each latent, float32 (n, 1, 28, 28) in [0, 1].
 
         latents: float32 (n, latent_dim), finite. Raises QueueFull, DeadlineExceeded, InferenceFailed.
         """
-        outputs = await self.batchers["decoder"].submit({"latent": latents}, ("image",), deadline)
+        outputs = await self.batchers["decoder"].submit({"latent": latents}, ("image",), deadline, deterministic)
         images: FloatArray = outputs["image"]
         return images
 
-    async def reconstruct(self, images: FloatArray, deadline: float, noise: FloatArray | None = None) -> Reconstruction:
+    async def reconstruct(
+        self, images: FloatArray, deadline: float, noise: FloatArray | None = None, *, deterministic: bool = False
+    ) -> Reconstruction:
         """Encodes and decodes each image, at the posterior's mean or, given noise (n, latent_dim), at a draw.
 
         Raises QueueFull, DeadlineExceeded, InferenceFailed.
         """
-        posterior = await self.encode(images, deadline)
+        posterior = await self.encode(images, deadline, deterministic=deterministic)
         latents = posterior.mean
         if noise is not None and posterior.log_var is not None:
             std = np.exp(posterior.log_var / np.float32(2))
             latents = (latents + std * noise).astype(np.float32)  # (n, d)
         wanted = ("image", "logit") if self.is_probabilistic else ("image",)
-        outputs = await self.batchers["decoder"].submit({"latent": latents}, wanted, deadline)
+        outputs = await self.batchers["decoder"].submit({"latent": latents}, wanted, deadline, deterministic)
         found = {"mse": squared_error(images, outputs["image"])}
         evidence = None
         if posterior.log_var is not None:
-            log_pz = await self._log_prior(latents, deadline)
+            log_pz = log_sum_exp(await self._log_joint(latents, deadline, deterministic))
             evidence = scores(images, outputs["logit"], latents, posterior.mean, posterior.log_var, log_pz)
             found |= vars(evidence)
         # The calibration is of scores at the posterior's mean.
@@ -174,29 +179,37 @@ class Model:
         return Reconstruction(outputs["image"], latents, found["mse"], evidence, places)
 
     async def sample(
-        self, noise: FloatArray, labels: LabelArray, deadline: float, rejection: Rejection | None = None
+        self,
+        noise: FloatArray,
+        labels: LabelArray,
+        deadline: float,
+        rejection: Rejection | None = None,
+        *,
+        deterministic: bool = False,
     ) -> Samples:
         """New digits: noise, standard normal (n, latent_dim), and labels (n,) through prior and decoder.
 
         rejection: a latent is drawn up to MAX_TRIES times in all; the first that is confident enough is taken, else
         the most confident one. Raises QueueFull, DeadlineExceeded, InferenceFailed.
         """
-        latents = await self._prior(noise, labels, deadline)
+        latents = await self._prior(noise, labels, deadline, deterministic)
         if rejection is None:
-            return Samples(await self.decode(latents, deadline), labels, latents)
-        confidence = await self._confidence(latents, labels, deadline)
+            return Samples(await self.decode(latents, deadline, deterministic=deterministic), labels, latents)
+        confidence = await self._confidence(latents, labels, deadline, deterministic)
         tries = np.ones(len(labels), np.int64)
         for attempt in range(1, MAX_TRIES):
             unsure = np.flatnonzero(confidence < rejection.min_confidence)
             if not unsure.size:
                 break
-            candidates = await self._prior(await rejection.draw(attempt, unsure), labels[unsure], deadline)
-            found = await self._confidence(candidates, labels[unsure], deadline)
+            noise = await rejection.draw(attempt, unsure)
+            candidates = await self._prior(noise, labels[unsure], deadline, deterministic)
+            found = await self._confidence(candidates, labels[unsure], deadline, deterministic)
             better = found > confidence[unsure]
             latents[unsure[better]] = candidates[better]
             confidence[unsure[better]] = found[better]
             tries[unsure] += 1
-        return Samples(await self.decode(latents, deadline), labels, latents, confidence, tries)
+        images = await self.decode(latents, deadline, deterministic=deterministic)
+        return Samples(images, labels, latents, confidence, tries)
 
     def draw_labels(self, uniforms: Float64Array) -> LabelArray:
         """Labels by the manifest's class weights, from uniforms in (0, 1): (n,) int64."""
@@ -207,24 +220,23 @@ class Model:
         for batcher in self.batchers.values():
             batcher.close()
 
-    async def _prior(self, noise: FloatArray, labels: LabelArray, deadline: float) -> FloatArray:
+    async def _prior(self, noise: FloatArray, labels: LabelArray, deadline: float, deterministic: bool) -> FloatArray:
         inputs: dict[str, npt.NDArray[Any]] = {"noise": noise, "label": labels}
-        latents: FloatArray = (await self.batchers["prior"].submit(inputs, ("latent",), deadline))["latent"]
+        outputs = await self.batchers["prior"].submit(inputs, ("latent",), deadline, deterministic)
+        latents: FloatArray = outputs["latent"]
         return latents
 
-    async def _log_joint(self, latents: FloatArray, deadline: float) -> Float64Array:
+    async def _log_joint(self, latents: FloatArray, deadline: float, deterministic: bool) -> Float64Array:
         """log p(y) p(z given y), nats (n, classes)."""
-        outputs = await self.batchers["density"].submit({"latent": latents}, ("log_pz_y",), deadline)
+        outputs = await self.batchers["density"].submit({"latent": latents}, ("log_pz_y",), deadline, deterministic)
         joint: Float64Array = outputs["log_pz_y"].astype(np.float64) + self._log_class_weights
         return joint
 
-    async def _log_prior(self, latents: FloatArray, deadline: float) -> Float64Array:
-        """log p(z) = log Σ p(y) p(z given y), nats (n,)."""
-        return log_sum_exp(await self._log_joint(latents, deadline))
-
-    async def _confidence(self, latents: FloatArray, labels: LabelArray, deadline: float) -> Float64Array:
+    async def _confidence(
+        self, latents: FloatArray, labels: LabelArray, deadline: float, deterministic: bool
+    ) -> Float64Array:
         """p(label given z) of each latent's own label: (n,)."""
-        joint = await self._log_joint(latents, deadline)
+        joint = await self._log_joint(latents, deadline, deterministic)
         share: Float64Array = np.exp(joint[np.arange(len(labels)), labels] - log_sum_exp(joint))
         return share
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.batcher import MicroBatcher
+from service.batcher import FIXED_ROWS, MicroBatcher
 from service.errors import DeadlineExceeded, InferenceFailed, QueueFull
 
 pytestmark = pytest.mark.anyio
@@ -211,11 +211,13 @@ async def test_many_random_callers_each_get_their_own_rows(graph: Graph, max_inl
     async def one() -> None:
         values = rng.random(rng.integers(1, 40)).astype(np.float32)
         wanted = (["double"], ["negative"], ["double", "negative"])[rng.integers(3)]
-        is_late = rng.random() < 0.1
+        is_late, is_deterministic = rng.random(2) < 0.1
         for _ in range(rng.integers(0, 3)):
             await asyncio.sleep(0)
         request = asyncio.create_task(
-            batcher.submit({"x": values[:, np.newaxis]}, wanted, float("-inf") if is_late else NEVER)
+            batcher.submit(
+                {"x": values[:, np.newaxis]}, wanted, float("-inf") if is_late else NEVER, bool(is_deterministic)
+            )
         )
         if rng.random() < 0.1:
             for _ in range(rng.integers(0, 30)):
@@ -240,3 +242,28 @@ async def test_many_random_callers_each_get_their_own_rows(graph: Graph, max_inl
     assert max(observed) == 16
     threads = {size for size, thread in zip(observed, graph.threads, strict=True) if thread != threading.get_ident()}
     assert all(size > max_inline_rows for size in threads)
+
+
+async def test_a_deterministic_request_goes_alone_in_batches_of_one_size(graph: Graph) -> None:
+    batcher = make(graph, max_batch_rows=16)
+    first = await hold(graph, batcher)
+    tasks = await submitted(
+        batcher,
+        batcher.submit(rows(1), ["double"], NEVER),
+        batcher.submit(rows(*range(2, 12)), ["double"], NEVER, deterministic=True),
+        batcher.submit(rows(12), ["double"], NEVER),
+        batcher.submit(rows(13), ["double"], NEVER, deterministic=True),
+    )
+    graph.opened.set()
+    _, *answers = await asyncio.gather(first, *tasks)
+    assert [answer["double"].ravel().tolist() for answer in answers] == [[2], [*range(4, 24, 2)], [24], [26]]
+    zeros = [0] * FIXED_ROWS
+    assert graph.batches == [
+        [0],
+        [1],
+        [*range(2, 2 + FIXED_ROWS)],
+        [10, 11, *zeros[2:]],
+        [12],
+        [13, *zeros[1:]],
+    ]
+    assert batcher.queued_rows == 0
