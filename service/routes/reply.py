@@ -10,7 +10,9 @@ RawHeaders = list[tuple[bytes, bytes]]
 class Reply(Response):
     """Sent as it is by any ASGI server, and returned as it is by any of FastAPI's endpoints."""
 
-    def __init__(self, status: int, media_type: str, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+    def __init__(
+        self, status: int, media_type: str, body: bytes | memoryview, headers: Iterable[tuple[bytes, bytes]] = ()
+    ) -> None:
         """headers: names in lower case; content-length and content-type are added."""
         self.status_code = status
         self.media_type = media_type

@@ -85,7 +85,7 @@ def unsigned(message: dict[str, Any]) -> dict[str, Any]:
     """The message, the request's id apart."""
     if message["type"] == "http.response.start":
         return {**message, "headers": [(name, value) for name, value in message["headers"] if name != b"x-request-id"]}
-    body = message.get("body", b"")
+    body = bytes(message.get("body", b""))
     if body.startswith(b'{"type":"about:blank"'):
         return {**message, "body": {**orjson.loads(body), "request_id": ""}}
     return message
