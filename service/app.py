@@ -56,6 +56,7 @@ def create_app(settings: Settings, engine: Engine | None = None, metrics: Metric
         max_body_bytes=settings.max_body_bytes,
         max_request_rows=settings.max_request_rows,
         max_sample_count=settings.max_sample_count,
+        max_stream_count=settings.max_stream_count,
     )
     boundaries = Boundaries(
         limits,

@@ -41,9 +41,18 @@ def read_npy(body: bytes) -> AnyArray:
     return array.reshape(shape, order="F" if fortran else "C")
 
 
+@functools.lru_cache(maxsize=64)
+def npy_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
+    """All that precedes the elements of an npy file, version 1.0, C order."""
+    header = io.BytesIO()
+    descr = np.lib.format.dtype_to_descr(dtype)
+    np.lib.format.write_array_header_1_0(header, {"descr": descr, "fortran_order": False, "shape": shape})
+    return header.getvalue()
+
+
 def npy_buffer(shape: tuple[int, ...], dtype: npt.DTypeLike) -> tuple[memoryview, AnyArray]:
     """An npy file, version 1.0, C order, its array still to be written: the file, and the array as a view of it."""
-    header = _npy_header(shape, np.dtype(dtype))
+    header = npy_header(shape, np.dtype(dtype))
     file = np.empty(len(header) + math.prod(shape) * np.dtype(dtype).itemsize, np.uint8)
     file[: len(header)] = np.frombuffer(header, np.uint8)
     return file.data, file[len(header) :].view(dtype).reshape(shape)
@@ -74,11 +83,3 @@ def _read_header(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     version = np.lib.format.read_magic(file)
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
     return read(file, max_header_size=_MAX_HEADER_BYTES)
-
-
-@functools.lru_cache(maxsize=64)
-def _npy_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
-    header = io.BytesIO()
-    descr = np.lib.format.dtype_to_descr(dtype)
-    np.lib.format.write_array_header_1_0(header, {"descr": descr, "fortran_order": False, "shape": shape})
-    return header.getvalue()

@@ -16,7 +16,7 @@ from service import golden
 from service.batcher import MicroBatcher
 from service.bundle import Bundle
 from service.errors import BundleError, UnknownModel
-from service.runtime import Device, Session
+from service.runtime import VERSION, Device, Session
 from service.scores import Scores, log_sum_exp, percentiles, scores, squared_error
 
 FloatArray = npt.NDArray[np.float32]
@@ -129,6 +129,11 @@ class Model:
     @property
     def name(self) -> str:
         return f"{self.manifest.name}/{self.manifest.version}"
+
+    @property
+    def runtime(self) -> str:
+        """What computes: its name, version and execution provider."""
+        return f"onnxruntime {VERSION} {self.provider}"
 
     @property
     def is_probabilistic(self) -> bool:

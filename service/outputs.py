@@ -31,6 +31,7 @@ RAW: Final = "application/octet-stream"
 NPZ: Final = "application/x-npz"
 ZIP: Final = "application/zip"
 
+STREAMED: Final = (NPY, RAW)  # a row needs nothing of the rows after it
 IMAGE_OFFERS: Final = (JSON, PNG, NPY, RAW, NPZ, ZIP)
 LATENT_OFFERS: Final = (JSON, NPY, RAW, NPZ)
 
@@ -108,6 +109,12 @@ def render(answer: Answer, media_type: str, rendering: Rendering) -> Rendered:
     return _RENDERERS[media_type](answer, rendering)
 
 
+def stream_head(media_type: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Rendered:
+    """What stands before the raw rows of an array (n, …) in one of the STREAMED types."""
+    body = arrays.npy_header(shape, dtype) if media_type == NPY else b""
+    return Rendered(body, media_type, _tensor_headers(shape, dtype))
+
+
 def _media_range(part: str) -> tuple[str, float]:
     name, *parameters = (piece.strip().lower() for piece in part.split(";"))
     quality = next((value[2:] for value in parameters if value.startswith("q=")), "1")
@@ -143,11 +150,13 @@ def _png(answer: Answer, rendering: Rendering) -> Rendered:
 
 
 def _npy(answer: Answer, rendering: Rendering) -> Rendered:
-    return Rendered(arrays.write_npy(answer.rows[answer.main]), NPY, _tensor_headers(answer))
+    array = answer.rows[answer.main]
+    return Rendered(arrays.write_npy(array), NPY, _tensor_headers(array.shape, array.dtype))
 
 
 def _raw(answer: Answer, rendering: Rendering) -> Rendered:
-    return Rendered(arrays.write_raw(answer.rows[answer.main]), RAW, _tensor_headers(answer))
+    array = answer.rows[answer.main]
+    return Rendered(arrays.write_raw(array), RAW, _tensor_headers(array.shape, array.dtype))
 
 
 def _npz(answer: Answer, rendering: Rendering) -> Rendered:
@@ -170,9 +179,8 @@ def _zip(answer: Answer, rendering: Rendering) -> Rendered:
     return Rendered(file.getvalue(), ZIP)
 
 
-def _tensor_headers(answer: Answer) -> dict[str, str]:
-    array = answer.rows[answer.main]
-    return {"X-Tensor-Shape": ",".join(map(str, array.shape)), "X-Tensor-Dtype": array.dtype.name}
+def _tensor_headers(shape: tuple[int, ...], dtype: np.dtype[Any]) -> dict[str, str]:
+    return {"X-Tensor-Shape": ",".join(map(str, shape)), "X-Tensor-Dtype": dtype.name}
 
 
 _RENDERERS: Final[Mapping[str, Callable[[Answer, Rendering], Rendered]]] = {

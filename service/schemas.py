@@ -23,6 +23,11 @@ class Query(BaseModel):
         description="`name` or `name/version`; the default model if left out.",
         examples=["digits-ae"],
     )
+    deterministic: bool = Field(
+        False,
+        description="Rows go through the model in batches of their own and of one size, so that an answer's bits do "
+        "not depend on what else is being answered; the answer names the bundle's digest and the runtime.",
+    )
 
 
 class ImageOutputQuery(Query):
@@ -103,14 +108,20 @@ Images = Annotated[
 ]
 
 
-class EncodeAnswer(BaseModel):
+class ModelAnswer(BaseModel):
     model: str = Field(examples=["digits-vae/1"])
+    model_digest: str | None = Field(
+        None, description="SHA-256 of the bundle's manifest; with deterministic=true only."
+    )
+    runtime: str | None = Field(None, description="Runtime and provider; with deterministic=true only.")
+
+
+class EncodeAnswer(ModelAnswer):
     mean: list[list[float]] = Field(description="Mean of each image's posterior, (n, latent_dim).")
     log_var: list[list[float]] = Field([], description="Log-variance, (n, latent_dim); a VAE's only.")
 
 
-class DecodeAnswer(BaseModel):
-    model: str
+class DecodeAnswer(ModelAnswer):
     images: Images
 
 
@@ -126,8 +137,7 @@ class Percentiles(BaseModel):
     kl: Shares = []
 
 
-class ReconstructAnswer(BaseModel):
-    model: str
+class ReconstructAnswer(ModelAnswer):
     seed: int | None = Field(None, description="Of the draw; with draw=true only.")
     images: Images
     mse: list[float] = Field(description="Mean squared difference of ink per pixel.")
@@ -146,8 +156,7 @@ class ReconstructAnswer(BaseModel):
     )
 
 
-class SampleAnswer(BaseModel):
-    model: str
+class SampleAnswer(ModelAnswer):
     seed: int
     offset: int
     temperature: float
@@ -176,6 +185,7 @@ class Limits(BaseModel):
     max_body_bytes: int
     max_request_rows: int
     max_sample_count: int
+    max_stream_count: int
 
 
 class ModelSummary(BaseModel):

@@ -39,6 +39,9 @@ class Settings(BaseModel):
     max_queue_rows: int = _setting(16384, "rows", "that may wait before a graph; beyond it 503", ge=1)
     max_request_rows: int = _setting(1024, "rows", "in one request's body", ge=1)
     max_sample_count: int = _setting(10000, "rows", "in one answer of /sample", ge=1)
+    max_stream_count: int = _setting(
+        1_000_000, "rows", "in one npy or raw answer of /sample, sent as they are made", ge=1
+    )
     max_body_bytes: int = _setting(4 << 20, "bytes", "of one request's body", ge=1024)
     max_image_pixels: int = _setting(1 << 20, "pixels", "of one picture before it is scaled", ge=784)
     max_image_side: int = _setting(2048, "pixels", "of one picture's longer side", ge=28)

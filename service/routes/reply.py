@@ -1,8 +1,10 @@
 """An answer ready for the wire: status, raw headers, body. A starlette Response without the work of making one."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import AsyncGenerator, Iterable
 
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -23,3 +25,38 @@ class Reply(Response):
             (b"content-length", b"%d" % len(body)),
             (b"content-type", media_type.encode("latin-1")),
         ]
+
+
+class StreamReply(Reply):
+    """An answer of known length that is sent as it is made, no faster than the client reads it."""
+
+    def __init__(
+        self,
+        media_type: str,
+        chunks: AsyncGenerator[bytes | memoryview, None],
+        length_bytes: int,
+        headers: Iterable[tuple[bytes, bytes]] = (),
+    ) -> None:
+        super().__init__(200, media_type, b"", headers)
+        self.raw_headers[-2] = (b"content-length", b"%d" % length_bytes)
+        self._chunks = chunks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends chunk by chunk, and makes no more of them once the client has left."""
+        left = asyncio.ensure_future(_left(receive))
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            async for chunk in self._chunks:
+                if left.done():
+                    return
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            left.cancel()
+            await self._chunks.aclose()
+
+
+async def _left(receive: Receive) -> None:
+    """Returns when the client has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

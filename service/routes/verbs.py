@@ -3,29 +3,31 @@
 import functools
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import numpy as np
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope
 
-from service import inputs, noise, outputs
-from service.engine import Engine, IndexArray, Model, Rejection
+from service import arrays, inputs, noise, outputs
+from service.engine import Engine, Model
 from service.errors import InvalidParameter, MalformedBody, TooManyRows, UnsupportedMediaType
 from service.images import ImageLimits
 from service.outputs import Answer, Rendering
 from service.routes import body
 from service.routes.errors import parameter_error
-from service.routes.reply import Reply
-from service.schemas import ImageInputQuery, ImageOutputQuery, Limits, ReconstructQuery, SampleBody, SampleQuery
+from service.routes.reply import Reply, StreamReply
+from service.sampling import Series
+from service.schemas import ImageInputQuery, ImageOutputQuery, Limits, Query, ReconstructQuery, SampleBody, SampleQuery
 
-# A larger body than that of one small PNG may hide a megapixel, more rows take about a millisecond to write or to draw
-# noise for: all that is done off the event loop, at the price of a thread's 0.1 ms.
+# A larger body than that of one small PNG may hide a megapixel, more rows take about a millisecond to write: that is
+# done off the event loop, at the price of a thread's 0.1 ms.
 _THREAD_BYTES = 2 << 10
 _THREAD_ROWS = 16
+_STREAM_ROWS = 1024  # 3 MB of images; more are made and sent page by page
+_PAGE_ROWS = 128  # 0.4 MB: the first byte leaves after some 30 ms, and small requests find a turn between two pages
 _CACHED_LENGTH = 256  # of an Accept header: clients send few of them, and reading "*/*" takes 15 µs
 _SEED_BITS = 53  # a JSON reader that keeps numbers as doubles can send such a seed back unharmed
 
@@ -60,11 +62,12 @@ class Verbs:
         headers = _headers(scope)
         media_type = _negotiate(headers, outputs.LATENT_OFFERS)
         model = self._engine.model(query.model)
-        posterior = await model.encode(await self._read_images(query, headers, receive), self._deadline())
+        images = await self._read_images(query, headers, receive)
+        posterior = await model.encode(images, self._deadline(), deterministic=query.deterministic)
         rows = {"mean": posterior.mean}
         if posterior.log_var is not None:
             rows["log_var"] = posterior.log_var
-        return await _respond(Answer({"model": model.name}, rows, main="mean"), media_type)
+        return await _respond(Answer(_metadata(model, query), rows, main="mean"), media_type)
 
     async def decode(self, query: ImageOutputQuery, scope: Scope, receive: Receive) -> Reply:
         """Latents → the mean image of each."""
@@ -77,15 +80,15 @@ class Verbs:
             model.manifest.latent_dim,
             self._limits.max_request_rows,
         )
-        images = await model.decode(latents, self._deadline())
-        return await _respond(Answer({"model": model.name}, {"images": images}), media_type, query)
+        images = await model.decode(latents, self._deadline(), deterministic=query.deterministic)
+        return await _respond(Answer(_metadata(model, query), {"images": images}), media_type, query)
 
     async def reconstruct(self, query: ReconstructQuery, scope: Scope, receive: Receive) -> Reply:
         """Images → each by way of its latent, with its scores and their percentiles."""
         headers = _headers(scope)
         media_type = _negotiate(headers, outputs.IMAGE_OFFERS)
         model = self._engine.model(query.model)
-        metadata: dict[str, Any] = {"model": model.name}
+        metadata = _metadata(model, query)
         if query.draw and not model.is_probabilistic:
             raise InvalidParameter("draw: an autoencoder has no posterior to draw from; leave it out.")
         images = await self._read_images(query, headers, receive)
@@ -94,7 +97,7 @@ class Verbs:
             metadata["seed"] = _seed(query.seed)
             page = (metadata["seed"], noise.POSTERIOR_STREAM, 0, len(images), model.manifest.latent_dim)
             epsilon = (await _work(len(images), noise.draw, *page))[1]
-        found = await model.reconstruct(images, self._deadline(), epsilon)
+        found = await model.reconstruct(images, self._deadline(), epsilon, deterministic=query.deterministic)
         rows: dict[str, Any] = {"images": found.images, "mse": found.mse}
         if found.scores is not None:
             rows |= vars(found.scores)
@@ -123,30 +126,39 @@ class Verbs:
     async def _sample(self, query: ImageOutputQuery, wish: SampleBody, headers: _Headers) -> Reply:
         media_type = _negotiate(headers, outputs.IMAGE_OFFERS)
         model = self._engine.model(query.model)
-        if wish.count > self._limits.max_sample_count:
+        streamed = media_type in outputs.STREAMED
+        if wish.count > (self._limits.max_stream_count if streamed else self._limits.max_sample_count):
             raise TooManyRows(
-                f"count: at most {self._limits.max_sample_count} samples are given at once; use offset for more."
+                f"count: at most {self._limits.max_sample_count} samples are given at once, or "
+                f"{self._limits.max_stream_count} as {' or '.join(outputs.STREAMED)}; use offset for more."
             )
         seed = _seed(wish.seed)
-
-        async def draw(attempt: int, rows: Any = slice(None)) -> tuple[noise.Float64Array, inputs.FloatArray]:
-            stream = noise.SAMPLE_STREAM + attempt * noise.STREAMS
-            page = (seed, stream, wish.offset, wish.count, model.manifest.latent_dim)
-            uniforms, epsilon = await _work(wish.count, noise.draw, *page, rows)
-            return uniforms, epsilon * np.float32(wish.temperature)
-
-        async def redraw(attempt: int, rows: IndexArray) -> inputs.FloatArray:
-            return (await draw(attempt, rows))[1]
-
-        metadata = {"model": model.name, "seed": seed, "offset": wish.offset, "temperature": wish.temperature}
-        rejection = None
+        metadata = _metadata(model, query) | {"seed": seed, "offset": wish.offset, "temperature": wish.temperature}
         if wish.min_confidence > 0:
             metadata["min_confidence"] = wish.min_confidence
-            rejection = Rejection(wish.min_confidence, redraw)
-        uniforms, epsilon = await draw(0)
-        samples = await model.sample(epsilon, _labels(model, wish, uniforms), self._deadline(), rejection)
+        series = Series(model, wish, wish.label, seed, query.deterministic, self._deadline)
+        if streamed and wish.count > min(_STREAM_ROWS, self._limits.max_sample_count):
+            return await self._stream(series, media_type, metadata)
+        samples = await series.page(0, wish.count)
         rows = {name: values for name, values in vars(samples).items() if values is not None}
         return await _respond(Answer(metadata, rows, first_index=wish.offset), media_type, query)
+
+    async def _stream(self, series: Series, media_type: str, metadata: Mapping[str, Any]) -> Reply:
+        """The images page by page. What goes wrong with the first page is still told as an error."""
+        count, rows = series.wish.count, min(_PAGE_ROWS, self._limits.max_sample_count)
+        first = (await series.page(0, rows)).images
+        head = outputs.stream_head(media_type, (count, *first.shape[1:]), first.dtype)
+
+        async def chunks() -> AsyncGenerator[bytes | memoryview, None]:
+            yield head.body
+            yield arrays.write_raw(first)
+            for start in range(rows, count, rows):
+                yield arrays.write_raw((await series.page(start, min(rows, count - start))).images)
+
+        length = len(head.body) + count * first[0].nbytes
+        return StreamReply(
+            head.media_type, chunks(), length, [*_fact_headers(metadata), *_fact_headers(head.headers, "")]
+        )
 
     async def _read_images(self, query: ImageInputQuery, headers: _Headers, receive: Receive) -> inputs.FloatArray:
         content = await body.read(headers, receive, self._limits.max_body_bytes)
@@ -177,15 +189,11 @@ def _negotiate(headers: _Headers, offers: tuple[str, ...]) -> str:
 _negotiate_cached = functools.lru_cache(maxsize=256)(outputs.negotiate)
 
 
-def _labels(model: Model, wish: SampleBody, uniforms: noise.Float64Array) -> Any:
-    """(count,) int64: drawn by the class weights, or those asked for, in turn by index."""
-    if wish.label == "any":
-        return model.draw_labels(uniforms)
-    classes = len(model.manifest.classes)
-    asked = np.arange(classes) if wish.label == "balanced" else np.atleast_1d(np.array(wish.label, np.int64))
-    if asked.max() >= classes:
-        raise InvalidParameter(f"label: a class is a number from 0 to {classes - 1}.", "unknown_label")
-    return asked[(wish.offset + np.arange(wish.count)) % len(asked)]
+def _metadata(model: Model, query: Query) -> dict[str, Any]:
+    """Whose answer it is; of a deterministic one also all that its bits depend on besides the request."""
+    if not query.deterministic:
+        return {"model": model.name}
+    return {"model": model.name, "model_digest": model.digest, "runtime": model.runtime}
 
 
 def _seed(asked: int | None) -> int:
@@ -203,9 +211,12 @@ async def _respond(answer: Answer, media_type: str, query: ImageOutputQuery | No
     """The facts of every answer are in its headers too, also where its body has no room for them."""
     rendering = Rendering(query.pixels, query.columns) if query else Rendering()
     rendered = await _work(len(answer.rows[answer.main]), outputs.render, answer, media_type, rendering)
-    headers = [(_header_name("X-" + name), str(value).encode("latin-1")) for name, value in answer.metadata.items()]
-    headers += [(_header_name(name), value.encode("latin-1")) for name, value in rendered.headers.items()]
+    headers = [*_fact_headers(answer.metadata), *_fact_headers(rendered.headers, "")]
     return Reply(200, rendered.media_type, rendered.body, headers)
+
+
+def _fact_headers(facts: Mapping[str, Any], prefix: str = "x-") -> Iterator[tuple[bytes, bytes]]:
+    return ((_header_name(prefix + name), str(value).encode("latin-1")) for name, value in facts.items())
 
 
 @functools.cache
