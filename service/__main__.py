@@ -1,16 +1,10 @@
-"""python -m service: reads the settings, loads the models, says where it serves, serves."""
+"""python -m service: reads the settings, listens, and serves in one process or several."""
 
-import logging
 import os
-import signal
 import socket
 import sys
-from types import FrameType
 
-import uvicorn
-
-from service import settings
-from service.app import create_app
+from service import cores, logs, settings
 from service.errors import SettingsError, StartError
 
 _WELCOME = """
@@ -28,44 +22,33 @@ def main() -> int:
     except SettingsError as error:
         print(f"These settings can not be used:\n{error.detail}", file=sys.stderr)
         return 2
-    logging.basicConfig(
-        level=chosen.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        stream=sys.stderr,
-    )
-    try:
-        app = create_app(chosen)
-    except StartError as error:
-        print(f"The service can not start: {error.detail}", file=sys.stderr)
-        return 3
+    logs.set_up(chosen.log_level)
     try:
         family = socket.AF_INET6 if ":" in chosen.host else socket.AF_INET
         listener = socket.create_server((chosen.host, chosen.port), family=family, backlog=2048)
     except OSError as error:
         print(f"Can not listen on {chosen.host}, port {chosen.port}: {error.strerror}", file=sys.stderr)
         return 3
-    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again once it has shut down
-        signal.signal(number, _stopped)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            ws="none",
-            timeout_keep_alive=75,  # longer than most clients' pools keep a connection
-            timeout_graceful_shutdown=20,
-        )
-    )
-    names = ", ".join(model.name for model in app.state.engine.models)
-    print(_WELCOME.format(models=names, url=f"http://{chosen.host}:{listener.getsockname()[1]}"), flush=True)
-    server.run(sockets=[listener])
-    return 0 if server.started else 3
+
+    def welcome(models: str) -> None:
+        print(_WELCOME.format(models=models, url=f"http://{chosen.host}:{listener.getsockname()[1]}"), flush=True)
+
+    try:
+        # Imported only where needed: the parent of several workers does without the web and the models.
+        if _workers(chosen) == 1:
+            from service import server
+
+            return server.serve(chosen, listener, welcome)
+        from service import workers
+
+        return workers.run(_workers(chosen), listener, chosen.model_dump_json(), welcome)
+    except StartError as error:
+        print(f"The service can not start: {error.detail}", file=sys.stderr)
+        return 3
 
 
-def _stopped(number: int, frame: FrameType | None) -> None:
-    sys.exit(0)
+def _workers(chosen: settings.Settings) -> int:
+    return chosen.workers or (1 if chosen.device == "cuda" else cores.available())
 
 
 if __name__ == "__main__":

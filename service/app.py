@@ -1,5 +1,6 @@
 """The composition: settings → engine → routes → middleware. The only reader of Settings."""
 
+import asyncio
 import contextlib
 import functools
 import logging
@@ -39,7 +40,10 @@ def create_app(settings: Settings, engine: Engine | None = None, metrics: Metric
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        refreshing = asyncio.create_task(_refresh(metrics)) if metrics.are_shared else None
         yield
+        if refreshing:
+            refreshing.cancel()
         engine.close()
 
     # The interactive documentation is served from here, so it also works in a closed network.
@@ -76,6 +80,13 @@ def create_app(settings: Settings, engine: Engine | None = None, metrics: Metric
     context = functools.partial(RequestContext, metrics=metrics, on_bug=errors.bug)
     app.add_middleware(context)
     return Front(app, autoencoder.hot_routes(verbs), context)
+
+
+async def _refresh(metrics: Metrics) -> None:
+    """Whichever worker is scraped tells of all, so each says every second how long its queues are."""
+    while True:
+        metrics.refresh()
+        await asyncio.sleep(1.0)
 
 
 def load_engine(settings: Settings, metrics: Metrics) -> Engine:

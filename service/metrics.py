@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -11,6 +12,7 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -39,7 +41,14 @@ _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 class Metrics:
     """The service's metrics, on a registry of their own. Labels are bounded: routes are templates, never paths."""
 
-    def __init__(self) -> None:
+    def __init__(self, shared_dir: Path | None = None) -> None:
+        """shared_dir: of the files by which several processes share metrics.
+
+        It must be PROMETHEUS_MULTIPROC_DIR from the process's start on.
+        """
+        self._shared_dir = shared_dir
+        self.are_shared = shared_dir is not None
+        self._queues: list[tuple[Gauge, Callable[[], int]]] = []
         self.registry = CollectorRegistry()
         self._series = functools.cache(self._find_series)
         self._requests = Counter(
@@ -56,13 +65,18 @@ class Metrics:
             "vae_batch_rows", "Rows in a batch.", ("model", "graph"), buckets=_ROWS, registry=self.registry
         )
         self._queue_rows = Gauge(
-            "vae_queue_rows", "Rows that wait before a graph.", ("model", "graph"), registry=self.registry
+            "vae_queue_rows",
+            "Rows that wait before a graph.",
+            ("model", "graph"),
+            registry=self.registry,
+            multiprocess_mode="livesum",
         )
         self._model_info = Gauge(
             "vae_model_info",
             "1 for each model served.",
             ("model", "digest", "provider"),
             registry=self.registry,
+            multiprocess_mode="livemax",
         )
 
     def request(self, method: str, route: str, status: int, duration_s: float) -> None:
@@ -78,12 +92,31 @@ class Metrics:
         self._batch_rows.labels(model, graph).observe(rows)
 
     def watch_queue(self, model: str, graph: str, queued_rows: Callable[[], int]) -> None:
-        """Reads queued_rows at every scrape."""
-        self._queue_rows.labels(model, graph).set_function(queued_rows)
+        """Reads queued_rows at every scrape; where metrics are shared, at every `refresh`."""
+        gauge = self._queue_rows.labels(model, graph)
+        if self._shared_dir:
+            self._queues.append((gauge, queued_rows))
+        else:
+            gauge.set_function(queued_rows)
+
+    def refresh(self) -> None:
+        """Lets other processes read what this one's queues hold now."""
+        for gauge, queued_rows in self._queues:
+            gauge.set(queued_rows())
 
     def model(self, model: str, digest: str, provider: str) -> None:
         self._model_info.labels(model, digest, provider).set(1)
 
     def exposition(self) -> bytes:
-        """All metrics in Prometheus' text format."""
-        return generate_latest(self.registry)
+        """All metrics in Prometheus' text format, of all processes where they are shared."""
+        if not self._shared_dir:
+            return generate_latest(self.registry)
+        self.refresh()
+        everyone = CollectorRegistry()
+        MultiProcessCollector(everyone, str(self._shared_dir))  # type: ignore[no-untyped-call]
+        return generate_latest(everyone)
+
+
+def forget(shared_dir: Path, pid: int) -> None:
+    """Takes a process that died out of the gauges; its counts stay."""
+    mark_process_dead(pid, str(shared_dir))  # type: ignore[no-untyped-call]

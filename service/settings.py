@@ -34,6 +34,9 @@ class Settings(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = _setting(
         "auto", "choice", "auto takes CUDA if it is there; cuda refuses to start without"
     )
+    workers: int = _setting(
+        0, "processes", "that serve side by side; 0 takes one for each core, and one for device cuda", ge=0, le=256
+    )
     threads: int = _setting(1, "threads", "of onnxruntime within one graph", ge=1, le=64)
     max_batch_rows: int = _setting(64, "rows", "through a graph at once; fewer where more are no faster", ge=1, le=4096)
     max_queue_rows: int = _setting(16384, "rows", "that may wait before a graph; beyond it 503", ge=1)

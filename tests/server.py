@@ -11,9 +11,11 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def serving(*arguments: str, cwd: Path | None = None, python: str = sys.executable) -> Iterator[str]:
-    """Starts `python -m service` and yields its address; at the end asks it to stop and waits for status 0."""
-    command = [python, "-m", "service", "--port", "0", *arguments]
+def started(
+    *arguments: str, cwd: Path | None = None, python: str = sys.executable
+) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """Starts `python -m service`, one process unless told otherwise, and yields its address; kills it at the end."""
+    command = [python, "-m", "service", "--port", "0", "--workers", "1", *arguments]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("VAE_")}
     process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout
@@ -25,10 +27,17 @@ def serving(*arguments: str, cwd: Path | None = None, python: str = sys.executab
             welcome += line
         address = re.search(r"http://[0-9.]+:[0-9]+", welcome)
         assert address
-        yield address[0]
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        yield address[0], process
     finally:
         process.kill()
         process.stdout.close()
         process.wait()
+
+
+@contextlib.contextmanager
+def serving(*arguments: str, cwd: Path | None = None, python: str = sys.executable) -> Iterator[str]:
+    """The same; at the end asks it to stop and waits for status 0."""
+    with started(*arguments, cwd=cwd, python=python) as (address, process):
+        yield address
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0

@@ -1,0 +1,52 @@
+"""One process that serves: the application on a socket. Only home of uvicorn."""
+
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from service.app import create_app, load_engine
+from service.metrics import Metrics
+from service.settings import Settings
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def serve(
+    settings: Settings, listener: socket.socket, ready: Callable[[str], None], metrics_dir: Path | None = None
+) -> int:
+    """Serves until it is asked to stop; gives the exit status. Raises StartError.
+
+    ready: told the models' names once they can answer. metrics_dir: of the metrics that workers share.
+    """
+    try:
+        for number in _STOP_SIGNALS:  # uvicorn raises them again once it has shut down
+            signal.signal(number, _stopped)
+        metrics = Metrics(metrics_dir)
+        engine = load_engine(settings, metrics)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                create_app(settings, engine, metrics),
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                ws="none",
+                timeout_keep_alive=75,  # longer than most clients' pools keep a connection
+                timeout_graceful_shutdown=20,
+            )
+        )
+        ready(", ".join(model.name for model in engine.models))
+        server.run(sockets=[listener])
+        return 0 if server.started else 3
+    finally:
+        for number in _STOP_SIGNALS:  # it is stopping already
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _stopped(number: int, frame: FrameType | None) -> None:
+    sys.exit(0)
