@@ -159,7 +159,7 @@ def kinds(kind: type[ServiceError] = ServiceError) -> list[type[ServiceError]]:
 def test_each_error_of_the_engine_is_told_the_same(
     client: BothWays, kind: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(*arguments: object) -> None:
+    async def fail(*arguments: object, **options: object) -> None:
         raise kind("So it is.")
 
     monkeypatch.setattr(client.engine.default, "encode", fail)

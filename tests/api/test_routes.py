@@ -29,7 +29,12 @@ def test_a_model_tells_its_manifest_and_limits(client: Client) -> None:
     current = client.get("/models/tiny-vae").json()
     assert current == client.get("/models/tiny-vae/1").json()
     assert current["manifest"]["latent_dim"] == 2
-    assert current["limits"] == {"max_body_bytes": 4 << 20, "max_request_rows": 64, "max_sample_count": 100, "max_stream_count": 1_000_000}
+    assert current["limits"] == {
+        "max_body_bytes": 4 << 20,
+        "max_request_rows": 64,
+        "max_sample_count": 100,
+        "max_stream_count": 1_000_000,
+    }
     assert current["provider"] == "CPUExecutionProvider"
 
 
