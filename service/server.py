@@ -1,5 +1,6 @@
 """One process that serves: the application on a socket. Only home of uvicorn."""
 
+import gc
 import signal
 import socket
 import sys
@@ -40,6 +41,8 @@ def serve(
                 timeout_graceful_shutdown=20,
             )
         )
+        gc.freeze()  # else every full collection goes through what the start made, for 40 ms
+        gc.enable()
         ready(", ".join(model.name for model in engine.models))
         server.run(sockets=[listener])
         return 0 if server.started else 3

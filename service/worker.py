@@ -4,6 +4,7 @@ Its input is one line, the settings as JSON; where the input ends, its parent ha
 too: `ready`, the models' names, or `failed`, why it can not start.
 """
 
+import gc
 import json
 import os
 import signal
@@ -12,13 +13,16 @@ import sys
 import threading
 from pathlib import Path
 
-from service import logs, server
+from service import logs
 from service.errors import StartError
 from service.settings import Settings
 
 
 def main() -> int:
     """Exit status: 0 stopped as asked, 3 could not start."""
+    gc.disable()  # until all is ready
+    from service import server
+
     settings = Settings.model_validate_json(sys.stdin.buffer.readline())
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     logs.set_up(settings.log_level)

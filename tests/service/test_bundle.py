@@ -5,6 +5,7 @@ import math
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -254,6 +255,15 @@ def test_values_that_are_not_finite_never_leave_the_runtime() -> None:
     session.run({"image": np.ones((1, 1, 28, 28), np.float32)}, ["mean"])
     with pytest.raises(InferenceFailed, match="not finite"):
         session.run({"image": np.zeros((1, 1, 28, 28), np.float32)}, ["mean"])
+
+
+def test_a_session_does_not_keep_the_graphs_file(directory: Path) -> None:
+    verified = bundle.load(directory)
+    before = sys.getrefcount(verified.graphs["encoder"])
+    session = Session(verified.graphs["encoder"], verified.manifest.graphs["encoder"], device="cpu", threads=1)
+    after = sys.getrefcount(verified.graphs["encoder"])
+    assert after == before
+    assert session.run({"image": np.zeros((1, 1, 28, 28), np.float32)}, ["mean"])
 
 
 def test_what_the_runtime_says_of_a_failure_is_not_passed_on(directory: Path) -> None:
