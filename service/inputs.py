@@ -34,6 +34,7 @@ ARRAY_TYPES: Final = ("application/x-npy", "application/npy")
 RAW_TYPE: Final = "application/octet-stream"
 JSON_TYPE: Final = "application/json"
 FORM_TYPE: Final = "multipart/form-data"
+PLAIN_TYPES: Final = (*ARRAY_TYPES, RAW_TYPE)  # numbers as they lie in memory
 MAX_LATENT: Final = 1000.0  # far outside any prior, far inside float32
 
 _PIXELS = 28 * 28
@@ -215,7 +216,7 @@ def _framed(values: npt.NDArray[Any], options: ImageOptions) -> FloatArray:
 
 
 def _unit(values: npt.NDArray[Any]) -> FloatArray:
-    return np.divide(values, 255, dtype=np.float32) if values.dtype == np.uint8 else values
+    return values.astype(np.float32) / np.float32(255) if values.dtype == np.uint8 else values
 
 
 def _is_paper_light(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:

@@ -20,26 +20,33 @@ _BLOCK_WORDS = 4  # Philox 4x64 makes four words at each counter
 
 Float64Array = npt.NDArray[np.float64]
 
+
+def _pairs(above: tuple[float, ...], below: tuple[float, ...]) -> Float64Array:
+    """(8, 2, 1)"""
+    return np.array([above, below]).T[:, :, np.newaxis].copy()
+
+
 # AS 241, routine PPND16: numerators and denominators, highest power first.
-_CENTRE = (
+_CENTRE = _pairs(
     (2509.0809287301226727, 33430.575583588128105, 67265.770927008700853, 45921.953931549871457,
      13731.693765509461125, 1971.5909503065514427, 133.14166789178437745, 3.387132872796366608),
     (5226.495278852545925, 28729.085735721942674, 39307.89580009271061, 21213.794301586595867,
      5394.1960214247511077, 687.1870074920579083, 42.313330701600911252, 1.0),
 )  # fmt: skip
-_MIDDLE = (
+_MIDDLE = _pairs(
     (7.7454501427834140764e-4, 0.0227238449892691845833, 0.24178072517745061177, 1.27045825245236838258,
      3.64784832476320460504, 5.7694972214606914055, 4.6303378461565452959, 1.42343711074968357734),
     (1.05075007164441684324e-9, 5.475938084995344946e-4, 0.0151986665636164571966, 0.14810397642748007459,
      0.68976733498510000455, 1.6763848301838038494, 2.05319162663775882187, 1.0),
 )  # fmt: skip
-_TAIL = (
+_TAIL = _pairs(
     (2.01033439929228813265e-7, 2.71155556874348757815e-5, 0.0012426609473880784386, 0.026532189526576123093,
      0.29656057182850489123, 1.7848265399172913358, 5.4637849111641143699, 6.6579046435011037772),
     (2.04426310338993978564e-15, 1.4215117583164458887e-7, 1.8463183175100546818e-5, 7.868691311456132591e-4,
      0.0148753612908506148525, 0.13692988092273580531, 0.59983220655588793769, 1.0),
 )  # fmt: skip
 _LN_2 = 0.693147180559945309417
+_ARTANH = tuple(2.0 / (2 * k + 1) for k in reversed(range(12)))  # highest power first
 
 
 def draw(
@@ -58,29 +65,31 @@ def draw(
 
 def normal_quantile(probabilities: Float64Array) -> Float64Array:
     """Inverse of the standard normal distribution function, to about 1e-15. probabilities: in (0, 1), any shape."""
-    q = probabilities - 0.5
-    r = 0.180625 - q * q
-    centre = q * _ratio(_CENTRE, r)
-    outside = np.abs(q) > 0.425
-    if outside.any():
-        q = q[outside]
-        smaller = np.where(q < 0, probabilities[outside], 1.0 - probabilities[outside])
-        r = np.sqrt(-_log(smaller))
-        size = np.where(r <= 5.0, _ratio(_MIDDLE, r - 1.6), _ratio(_TAIL, r - 5.0))
-        centre[outside] = np.where(q < 0, -size, size)
-    return centre
+    p = probabilities.ravel()
+    q = p - 0.5
+    quantiles = q * _ratio(_CENTRE, 0.180625 - q * q)
+    (outside,) = (np.abs(q) > 0.425).nonzero()
+    if outside.size:
+        q, p = q[outside], p[outside]
+        below = q < 0
+        r = np.sqrt(-_log(np.where(below, p, 1.0 - p)))
+        size = _ratio(_MIDDLE, r - 1.6)
+        (far,) = (r > 5.0).nonzero()  # once in 10¹¹ draws
+        if far.size:
+            size[far] = _ratio(_TAIL, r[far] - 5.0)
+        quantiles[outside] = np.where(below, -size, size)
+    return quantiles.reshape(probabilities.shape)
 
 
-def _ratio(coefficients: tuple[tuple[float, ...], tuple[float, ...]], r: Float64Array) -> Float64Array:
-    above, below = (_polynomial(part, r) for part in coefficients)
-    return above / below
-
-
-def _polynomial(coefficients: tuple[float, ...], r: Float64Array) -> Float64Array:
-    value = np.full_like(r, coefficients[0])
-    for coefficient in coefficients[1:]:
-        value = value * r + coefficient
-    return value
+def _ratio(coefficients: Float64Array, r: Float64Array) -> Float64Array:
+    """Both polynomials at once: rows are few, so that NumPy's calls cost more than its sums. r: (n,)."""
+    value = np.empty((2, len(r)))
+    value[:] = coefficients[0]
+    for pair in coefficients[1:]:
+        value *= r
+        value += pair
+    ratio: Float64Array = value[0] / value[1]
+    return ratio
 
 
 def _log(x: Float64Array) -> Float64Array:
@@ -90,5 +99,9 @@ def _log(x: Float64Array) -> Float64Array:
     mantissa = np.where(low, 2.0 * mantissa, mantissa)
     exponent = exponent - low
     s = (mantissa - 1.0) / (mantissa + 1.0)  # |s| < 0.1716, so 12 terms reach 1e-19
-    odd = tuple(2.0 / (2 * k + 1) for k in reversed(range(12)))
-    return exponent * _LN_2 + s * _polynomial(odd, s * s)
+    square = s * s
+    series = np.full_like(square, _ARTANH[0])
+    for coefficient in _ARTANH[1:]:
+        series *= square
+        series += coefficient
+    return exponent * _LN_2 + s * series

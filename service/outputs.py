@@ -35,6 +35,8 @@ STREAMED: Final = (NPY, RAW)  # a row needs nothing of the rows after it
 IMAGE_OFFERS: Final = (JSON, PNG, NPY, RAW, NPZ, ZIP)
 LATENT_OFFERS: Final = (JSON, NPY, RAW, NPZ)
 
+_QUICK_BYTES, _QUICK_NUMBERS, _QUICK_IMAGES = 4 << 20, 16_384, 16  # to copy, to print, to deflate
+
 AnyArray = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float32]
 
@@ -107,6 +109,16 @@ def negotiate(accept: str | None, offers: tuple[str, ...]) -> str:
 def render(answer: Answer, media_type: str, rendering: Rendering) -> Rendered:
     """The answer as one of its route's offers; equal answers give equal bytes."""
     return _RENDERERS[media_type](answer, rendering)
+
+
+def is_quick(answer: Answer, media_type: str) -> bool:
+    """Whether `render` takes less than about half a millisecond, and so less than a thread would cost others."""
+    main = answer.rows[answer.main]
+    if media_type in STREAMED:
+        return main.nbytes <= _QUICK_BYTES
+    if media_type == JSON and "images" not in answer.rows:
+        return sum(rows.size for rows in answer.rows.values()) <= _QUICK_NUMBERS
+    return len(main) <= _QUICK_IMAGES
 
 
 def stream_head(media_type: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Rendered:

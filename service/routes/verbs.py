@@ -22,10 +22,11 @@ from service.routes.reply import Reply, StreamReply
 from service.sampling import Series
 from service.schemas import ImageInputQuery, ImageOutputQuery, Limits, Query, ReconstructQuery, SampleBody, SampleQuery
 
-# A larger body than that of one small PNG may hide a megapixel, more rows take about a millisecond to write: that is
-# done off the event loop, at the price of a thread's 0.1 ms.
+# A larger body than that of one small PNG may hide a megapixel, and larger arrays take more than half a millisecond:
+# they are read off the event loop, at the price of a thread's 0.1 ms.
 _THREAD_BYTES = 2 << 10
-_THREAD_ROWS = 16
+_THREAD_ARRAY_BYTES = 512 << 10
+_THREAD_ROWS = 16  # to draw noise for
 _STREAM_ROWS = 1024  # 3 MB of images; more are made and sent page by page
 _PAGE_ROWS = 128  # 0.4 MB: the first byte leaves after some 30 ms, and small requests find a turn between two pages
 _CACHED_LENGTH = 256  # of an Accept header: clients send few of them, and reading "*/*" takes 15 µs
@@ -164,7 +165,8 @@ class Verbs:
         content = await body.read(headers, receive, self._limits.max_body_bytes)
         options = self._image_options(query.fit, query.invert)
         content_type = _text(headers, b"content-type")
-        if len(content) <= _THREAD_BYTES:
+        is_array = content_type in inputs.PLAIN_TYPES and query.fit != "mnist"
+        if len(content) <= (_THREAD_ARRAY_BYTES if is_array else _THREAD_BYTES):
             return inputs.read_images(content, content_type, options)
         return await run_in_threadpool(inputs.read_images, content, content_type, options)
 
@@ -210,7 +212,10 @@ async def _work(rows: int, function: Callable[..., _Result], *arguments: Any) ->
 async def _respond(answer: Answer, media_type: str, query: ImageOutputQuery | None = None) -> Reply:
     """The facts of every answer are in its headers too, also where its body has no room for them."""
     rendering = Rendering(query.pixels, query.columns) if query else Rendering()
-    rendered = await _work(len(answer.rows[answer.main]), outputs.render, answer, media_type, rendering)
+    if outputs.is_quick(answer, media_type):
+        rendered = outputs.render(answer, media_type, rendering)
+    else:
+        rendered = await run_in_threadpool(outputs.render, answer, media_type, rendering)
     headers = [*_fact_headers(answer.metadata), *_fact_headers(rendered.headers, "")]
     return Reply(200, rendered.media_type, rendered.body, headers)
 
