@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 # onnxruntime's Linux builds send usage data from 1.29 on, and read this once, as they load.
@@ -23,8 +23,8 @@ VERSION: str = ort.__version__
 
 _CPU = "CPUExecutionProvider"
 _CUDA = "CUDAExecutionProvider"
-_MEASURE_S = 0.025  # of a graph's warm-up; three bundles have twelve
-_MEASURE_RUNS = 2
+_LONG_S = 10e-3  # what a batch costs beside its graph no longer counts
+_SHORT_S = 2e-3  # one run alone tells little
 _ELEMENT_TYPES = {"tensor(float)": "float32", "tensor(int64)": "int64"}
 
 
@@ -70,27 +70,25 @@ class Session:
     def warm_up(self, max_rows: int) -> Cost:
         """Runs batches of 1, 2, 4 … max_rows rows, so that no caller pays for first-time allocation; measures them.
 
-        Ends early where larger batches gain nothing, or after 25 ms.
+        Ends with the first that takes 10 ms.
         """
         # One thread's own time leaves out what others do with the core; but other threads and devices it can't tell.
         clock = time.thread_time if self._threads == 1 and self.provider == _CPU else time.perf_counter
-        outputs = [tensor.name for tensor in self.spec.outputs]
         sizes: list[int] = []
         seconds: list[float] = []
-        end = time.monotonic() + _MEASURE_S
-        while True:
+        while not sizes or (sizes[-1] < max_rows and seconds[-1] < _LONG_S):
             sizes.append(min(2 ** len(sizes), max_rows))
-            seconds.append(float("inf"))
-            zeros = {tensor.name: np.zeros(tensor.of(sizes[-1]), tensor.dtype) for tensor in self.spec.inputs}
-            for _ in range(_MEASURE_RUNS):
-                start = clock()
-                self.run(zeros, outputs)
-                seconds[-1] = min(seconds[-1], clock() - start)
-                if time.monotonic() > end:
-                    break
-            cost = Cost(sizes, seconds)
-            if sizes[-1] == max_rows or cost.is_saturated or time.monotonic() > end:
-                return cost
+            runs = [self._timed(sizes[-1], clock)]
+            if runs[0] < _SHORT_S:
+                runs.append(self._timed(sizes[-1], clock))
+            seconds.append(min(runs))
+        return Cost(sizes, seconds)
+
+    def _timed(self, rows: int, clock: Callable[[], float]) -> float:
+        zeros = {tensor.name: np.zeros(tensor.of(rows), tensor.dtype) for tensor in self.spec.inputs}
+        start = clock()
+        self.run(zeros, [tensor.name for tensor in self.spec.outputs])
+        return clock() - start
 
 
 def providers(device: Device) -> list[str]:

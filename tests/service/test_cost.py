@@ -6,20 +6,19 @@ from service.cost import Cost
 
 
 def test_a_graph_whose_rows_are_nearly_free_saturates_late() -> None:
-    cost = Cost((1, 2, 4, 8, 16), [1e-4 + rows * 1e-6 for rows in (1, 2, 4, 8, 16)])
-    assert cost.saturating_rows == 16
-    assert not cost.is_saturated
+    assert Cost((1, 2, 4, 8, 16), [1e-4 + rows * 1e-6 for rows in (1, 2, 4, 8, 16)]).saturating_rows == 16
 
 
 def test_a_graph_whose_rows_cost_alike_saturates_where_the_batch_itself_no_longer_counts() -> None:
-    cost = Cost((1, 2, 4, 8), [5e-3 * rows for rows in (1, 2, 4, 8)])
-    assert cost.saturating_rows == 1
-    assert cost.is_saturated
+    sizes = (1, 2, 4, 8, 16, 32, 64)
+    assert Cost(sizes, [5e-3 * rows for rows in sizes]).saturating_rows == 4
+    assert Cost(sizes, [0.1e-3 * rows for rows in sizes]).saturating_rows == 64
+    assert Cost(sizes, [0.5e-3 * rows for rows in sizes]).saturating_rows == 32
 
 
 def test_less_than_5_per_cent_is_no_gain() -> None:
-    assert Cost((1, 2, 4), (10e-3, 16e-3, 31e-3)).saturating_rows == 2
-    assert Cost((1, 2, 4), (10e-3, 16e-3, 29e-3)).saturating_rows == 4
+    assert Cost((1, 2, 4), (99e-3, 199e-3, 380e-3)).saturating_rows == 1
+    assert Cost((1, 2, 4), (99e-3, 199e-3, 378e-3)).saturating_rows == 4
 
 
 def test_a_larger_batch_that_is_slower_is_not_taken() -> None:

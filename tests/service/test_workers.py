@@ -22,8 +22,9 @@ Two = tuple[str, "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def two(tiny_models: Path) -> Iterator[Two]:
+def two(tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Two]:
     """Address and parent of two workers."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # a parent that is killed leaves its directory there
     arguments = ("--workers", "2", "--models-dir", str(tiny_models), "--default-model", "tiny-vae")
     with started(*arguments) as (address, process):
         yield address, process
