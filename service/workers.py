@@ -56,15 +56,22 @@ async def _supervise(count: int, start: _Start, ready: Callable[[str], None]) ->
         if not waiting:
             ready(models)
 
-    async with asyncio.TaskGroup() as group:
-        keepers = [group.create_task(_keep(start, one_is_ready)) for _ in range(count)]
-        await stop.wait()
-        for keeper in keepers:
-            keeper.cancel()
+    started: list[Process] = []
+    try:
+        async with asyncio.TaskGroup() as group:
+            keepers = [group.create_task(_keep(start, started, one_is_ready)) for _ in range(count)]
+            await stop.wait()
+            for keeper in keepers:
+                keeper.cancel()
+    finally:  # not in the keepers, which a second failure would cancel while they wait for a worker's end
+        await asyncio.gather(*map(_end, started))
 
 
-async def _keep(start: _Start, ready: Callable[[str], None]) -> None:
-    """One worker after the other. ready: told the models' names by the first. Raises StartError."""
+async def _keep(start: _Start, started: list[Process], ready: Callable[[str], None]) -> None:
+    """One worker after the other. started: holds those not ended yet. ready: told the models' names by the first.
+
+    Raises StartError.
+    """
     while True:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "service.worker", str(start.listener.fileno()), str(start.metrics_dir)),
@@ -74,13 +81,13 @@ async def _keep(start: _Start, ready: Callable[[str], None]) -> None:
             env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(start.metrics_dir)},  # read as its library loads
             process_group=0,  # a Ctrl-C is for the parent, which then stops all
         )
-        try:
-            models = await _models(process, start.settings)
-            ready(models)
-            ready = _nothing
-            status = await process.wait()
-        finally:
-            await _end(process)
+        started.append(process)
+        models = await _models(process, start.settings)
+        ready(models)
+        ready = _nothing
+        status = await process.wait()
+        await _end(process)
+        started.remove(process)
         _logger.error("worker %d ended with status %d; another takes its place", process.pid, status)
         _forget(start.metrics_dir, process.pid)
 
@@ -97,14 +104,14 @@ async def _models(process: Process, settings: str) -> str:
 
 
 async def _end(process: Process) -> None:
-    if process.returncode is not None:
-        return
-    process.terminate()
+    """Also closes its pipes: one left open outlives the event loop, which is told as a traceback."""
+    if process.returncode is None:
+        process.terminate()
     try:
-        await asyncio.wait_for(process.wait(), _STOP_S)
+        await asyncio.wait_for(process.communicate(b""), _STOP_S)
     except TimeoutError:
         process.kill()
-        await process.wait()
+        await process.communicate(b"")
 
 
 def _forget(metrics_dir: Path, pid: int) -> None:
