@@ -90,8 +90,10 @@ async def _refresh(metrics: Metrics) -> None:
 
 
 def load_engine(settings: Settings, metrics: Metrics) -> Engine:
-    """Every bundle below models_dir, verified, self-checked and warmed up. Raises StartError."""
-    loaded = [_load_model(bundle.load(directory), settings, metrics) for directory in bundle.find(settings.models_dir)]
+    """The served bundles below models_dir, verified, self-checked and warmed up. Raises StartError."""
+    wanted = [name.strip() for name in settings.served_models.split(",") if name.strip()]
+    directories = bundle.find(settings.models_dir, wanted)
+    loaded = [_load_model(bundle.load(directory), settings, metrics) for directory in directories]
     return Engine(loaded, settings.default_model)
 
 

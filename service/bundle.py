@@ -9,7 +9,7 @@ import io
 import os
 import stat
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -51,12 +51,20 @@ class Bundle:
     calibration: Calibration | None
 
 
-def find(models_dir: Path) -> list[Path]:
-    """Every bundle's directory below models_dir: <name>/<version>/ with a manifest. Raises BundleError if none."""
+def find(models_dir: Path, wanted: Collection[str] = ()) -> list[Path]:
+    """Every bundle's directory below models_dir: <name>/<version>/ with a manifest.
+
+    wanted: only these, each as name or name/version; all if empty. Raises BundleError if there is none, or one lacks.
+    """
     found = sorted(path.parent for path in models_dir.glob(f"*/*/{MANIFEST_FILE}"))
     if not found:
         raise BundleError(f"No bundle was found in {models_dir}: expected <name>/<version>/{MANIFEST_FILE}.")
-    return found
+    if not wanted:
+        return found
+    names = {path: {path.parent.name, f"{path.parent.name}/{path.name}"} for path in found}
+    if missing := sorted(set(wanted) - set().union(*names.values())):
+        raise BundleError(f"{models_dir} holds no model {', '.join(missing)}.")
+    return [path for path in found if not names[path].isdisjoint(wanted)]
 
 
 def load(directory: Path) -> Bundle:

@@ -14,6 +14,7 @@ import models
 from service.errors import SettingsError
 
 PREFIX = "VAE_"
+_DEFAULTS = {"models_dir": "the installed bundles", "served_models": "all"}  # where the value does not say it
 
 
 def _setting(default: Any, unit: str, meaning: str, **limits: Any) -> Any:
@@ -28,6 +29,7 @@ class Settings(BaseModel):
     host: str = _setting("127.0.0.1", "address", "interface to listen on; 0.0.0.0 for all")
     port: int = _setting(8000, "number", "TCP port; 0 takes a free one", ge=0, le=65535)
     models_dir: Path = _setting(Path(models.__file__).parent, "directory", "where bundles lie, as <name>/<version>/")
+    served_models: str = _setting("", "names", "models to serve, joined by commas, each as name or name/version")
     default_model: str = _setting(
         "digits-vae", "name", "model that answers where none is asked for: name or name/version"
     )
@@ -84,7 +86,7 @@ def table() -> list[tuple[str, str, str, str]]:
     """Variable, default, unit and meaning of every setting, for the help and the README."""
     rows = []
     for name, field in Settings.model_fields.items():
-        default = "the installed bundles" if name == "models_dir" else str(field.default)
+        default = _DEFAULTS.get(name, str(field.default))
         extra = field.json_schema_extra
         unit = str(extra["unit"]) if isinstance(extra, dict) else ""
         rows.append((PREFIX + name.upper(), default, unit, field.description or ""))

@@ -295,3 +295,18 @@ def test_a_bundle_in_another_models_place_is_refused(tmp_path: Path) -> None:
     directory.rename(moved)
     with pytest.raises(BundleError, match="tiny-vae/1"):
         bundle.load(moved)
+
+
+def test_only_the_models_that_are_wanted_are_found(tmp_path: Path) -> None:
+    for name, version in (("tiny-a", "1"), ("tiny-a", "2"), ("tiny-b", "1")):
+        (tmp_path / name / version).mkdir(parents=True)
+        (tmp_path / name / version / "manifest.json").touch()
+
+    def found(*wanted: str) -> list[str]:
+        return [str(path.relative_to(tmp_path)) for path in bundle.find(tmp_path, wanted)]
+
+    assert found() == ["tiny-a/1", "tiny-a/2", "tiny-b/1"]
+    assert found("tiny-a") == ["tiny-a/1", "tiny-a/2"]
+    assert found("tiny-a/2", "tiny-b") == ["tiny-a/2", "tiny-b/1"]
+    with pytest.raises(BundleError, match="holds no model tiny-a/3, tiny-c"):
+        found("tiny-a/3", "tiny-b", "tiny-c")
