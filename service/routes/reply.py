@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Iterable
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from service.routes import client
+
 RawHeaders = list[tuple[bytes, bytes]]
 
 
@@ -43,7 +45,7 @@ class StreamReply(Reply):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends chunk by chunk, and makes no more of them once the client has left."""
-        left = asyncio.ensure_future(_left(receive))
+        left = asyncio.ensure_future(client.left(receive))
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             async for chunk in self._chunks:
@@ -54,9 +56,3 @@ class StreamReply(Reply):
         finally:
             left.cancel()
             await self._chunks.aclose()
-
-
-async def _left(receive: Receive) -> None:
-    """Returns when the client has left."""
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -16,7 +16,7 @@ from service.engine import Engine, Model
 from service.errors import InvalidParameter, MalformedBody, TooManyRows, UnsupportedMediaType
 from service.images import ImageLimits
 from service.outputs import Answer, Rendering
-from service.routes import body
+from service.routes import body, client
 from service.routes.errors import parameter_error
 from service.routes.reply import Reply, StreamReply
 from service.sampling import Series
@@ -64,7 +64,8 @@ class Verbs:
         media_type = _negotiate(headers, outputs.LATENT_OFFERS)
         model = self._engine.model(query.model)
         images = await self._read_images(query, headers, receive)
-        posterior = await model.encode(images, self._deadline(), deterministic=query.deterministic)
+        work = model.encode(images, self._deadline(), deterministic=query.deterministic)
+        posterior = await client.while_there(receive, work)
         rows = {"mean": posterior.mean}
         if posterior.log_var is not None:
             rows["log_var"] = posterior.log_var
@@ -81,7 +82,8 @@ class Verbs:
             model.manifest.latent_dim,
             self._limits.max_request_rows,
         )
-        images = await model.decode(latents, self._deadline(), deterministic=query.deterministic)
+        work = model.decode(latents, self._deadline(), deterministic=query.deterministic)
+        images = await client.while_there(receive, work)
         return await _respond(Answer(_metadata(model, query), {"images": images}), media_type, query)
 
     async def reconstruct(self, query: ReconstructQuery, scope: Scope, receive: Receive) -> Reply:
@@ -98,7 +100,8 @@ class Verbs:
             metadata["seed"] = _seed(query.seed)
             page = (metadata["seed"], noise.POSTERIOR_STREAM, 0, len(images), model.manifest.latent_dim)
             epsilon = (await _work(len(images), noise.draw, *page))[1]
-        found = await model.reconstruct(images, self._deadline(), epsilon, deterministic=query.deterministic)
+        work = model.reconstruct(images, self._deadline(), epsilon, deterministic=query.deterministic)
+        found = await client.while_there(receive, work)
         rows: dict[str, Any] = {"images": found.images, "mse": found.mse}
         if found.scores is not None:
             rows |= vars(found.scores)
@@ -107,7 +110,7 @@ class Verbs:
 
     async def sample(self, query: SampleQuery, scope: Scope, receive: Receive) -> Reply:
         """New digits, asked for in the query."""
-        return await self._sample(query, query.wish, _headers(scope))
+        return await self._sample(query, query.wish, _headers(scope), receive)
 
     async def sample_post(self, query: ImageOutputQuery, scope: Scope, receive: Receive) -> Reply:
         """New digits, asked for in a JSON body."""
@@ -122,9 +125,9 @@ class Verbs:
             if problems[0]["type"] == "json_invalid":
                 raise MalformedBody("The body is not valid JSON in UTF-8.", "invalid_json") from error
             raise parameter_error(problems) from error
-        return await self._sample(query, wish, headers)
+        return await self._sample(query, wish, headers, receive)
 
-    async def _sample(self, query: ImageOutputQuery, wish: SampleBody, headers: _Headers) -> Reply:
+    async def _sample(self, query: ImageOutputQuery, wish: SampleBody, headers: _Headers, receive: Receive) -> Reply:
         media_type = _negotiate(headers, outputs.IMAGE_OFFERS)
         model = self._engine.model(query.model)
         streamed = media_type in outputs.STREAMED
@@ -139,15 +142,15 @@ class Verbs:
             metadata["min_confidence"] = wish.min_confidence
         series = Series(model, wish, wish.label, seed, query.deterministic, self._deadline)
         if streamed and wish.count > min(_STREAM_ROWS, self._limits.max_sample_count):
-            return await self._stream(series, media_type, metadata)
-        samples = await series.page(0, wish.count)
+            return await self._stream(series, media_type, metadata, receive)
+        samples = await client.while_there(receive, series.page(0, wish.count))
         rows = {name: values for name, values in vars(samples).items() if values is not None}
         return await _respond(Answer(metadata, rows, first_index=wish.offset), media_type, query)
 
-    async def _stream(self, series: Series, media_type: str, metadata: Mapping[str, Any]) -> Reply:
+    async def _stream(self, series: Series, media_type: str, metadata: Mapping[str, Any], receive: Receive) -> Reply:
         """The images page by page. What goes wrong with the first page is still told as an error."""
         count, rows = series.wish.count, min(_PAGE_ROWS, self._limits.max_sample_count)
-        first = (await series.page(0, rows)).images
+        first = (await client.while_there(receive, series.page(0, rows))).images
         head = outputs.stream_head(media_type, (count, *first.shape[1:]), first.dtype)
 
         async def chunks() -> AsyncGenerator[bytes | memoryview, None]:

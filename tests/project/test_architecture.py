@@ -30,6 +30,7 @@ LAYERS = [
     {"service.routes.front", "service.routes.verbs"},
     {"service.routes.errors", "service.routes.documents", "service.routes.body"},
     {"service.routes.reply", "service.sampling"},
+    {"service.routes.client"},
     {"service.inputs", "service.outputs", "service.schemas", "service.engine", "service.settings"},
     {"service.images", "service.arrays", "service.multipart", "service.metrics", "service.noise", "service.batcher"},
     {"service.framing", "service.png", "service.jpeg", "service.golden", "service.scores"},
