@@ -94,11 +94,11 @@ def _networks(network: MlpNetwork | ConvNetwork) -> str:
         widths = "-".join(map(str, (784, *network.hidden, network.latent_dim)))
         return f"fully connected, {widths} and its mirror image, ReLU between layers"
     towers = (
-        f"{name} with {tower.fine_blocks} × {tower.fine} channels at 14×14 "
+        f"{name} with blocks of {tower.fine_blocks} × {tower.fine} channels at 14×14 "
         f"and {tower.coarse_blocks} × {tower.coarse} at 7×7"
         for name, tower in (("encoder", network.encoder), ("decoder", network.decoder))
     )
-    return f"residual blocks, {' and '.join(towers)}, around {network.latent_dim} latent dimensions"
+    return f"residual convolutions, {' and '.join(towers)}, around {network.latent_dim} latent dimensions"
 
 
 def section(heading: str, findings: Findings) -> str:
