@@ -1,27 +1,36 @@
-"""The endless series of samples that a wish describes, by pages: sample i depends on the wish, its seed and i alone."""
+"""Randomness of a request: noise off the event loop where it is much, and the endless series that a wish describes.
+
+Sample i depends on the wish, its seed and i alone, so any page of a series can be made at any time.
+"""
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from service import noise
 from service.engine import FloatArray, IndexArray, LabelArray, Model, Rejection, Samples
 from service.errors import InvalidParameter
-from service.schemas import SampleParameters
+from service.schemas import SampleBody
 
 _THREAD_ROWS = 16  # drawing noise for more takes about a millisecond: off the event loop, at a thread's 0.1 ms
 
 
+async def draw_noise(
+    seed: int, stream: int, first: int, count: int, width: int, rows: slice | IndexArray = slice(None)
+) -> tuple[noise.Float64Array, FloatArray]:
+    """As `noise.draw`, in a thread where there are many rows."""
+    page = (seed, stream, first, count, width, rows)
+    return noise.draw(*page) if count <= _THREAD_ROWS else await asyncio.to_thread(noise.draw, *page)
+
+
 @dataclass(frozen=True)
 class Series:
-    """label: "any" by the class weights, "balanced" for all in turn, or the classes to take in turn."""
+    """The samples of one wish. deadline: of what begins now."""
 
     model: Model
-    wish: SampleParameters
-    label: Any
+    wish: SampleBody
     seed: int
     deterministic: bool
     deadline: Callable[[], float]
@@ -33,11 +42,11 @@ class Series:
         """
         first += self.wish.offset
 
-        async def draw(attempt: int, rows: Any = slice(None)) -> tuple[noise.Float64Array, FloatArray]:
+        async def draw(attempt: int, rows: slice | IndexArray = slice(None)) -> tuple[noise.Float64Array, FloatArray]:
             stream = noise.SAMPLE_STREAM + attempt * noise.STREAMS
-            page = (self.seed, stream, first, count, self.model.manifest.latent_dim, rows)
-            drawn = noise.draw(*page) if count <= _THREAD_ROWS else await asyncio.to_thread(noise.draw, *page)
-            return drawn[0], drawn[1] * np.float32(self.wish.temperature)
+            width = self.model.manifest.latent_dim
+            uniforms, normals = await draw_noise(self.seed, stream, first, count, width, rows)
+            return uniforms, normals * np.float32(self.wish.temperature)
 
         async def redraw(attempt: int, rows: IndexArray) -> FloatArray:
             return (await draw(attempt, rows))[1]
@@ -49,10 +58,11 @@ class Series:
 
     def _labels(self, first: int, uniforms: noise.Float64Array) -> LabelArray:
         """(count,)"""
-        if self.label == "any":
+        label = self.wish.label
+        if label == "any":
             return self.model.draw_labels(uniforms)
         classes = len(self.model.manifest.classes)
-        asked = np.arange(classes) if self.label == "balanced" else np.atleast_1d(np.array(self.label, np.int64))
+        asked = np.arange(classes) if label == "balanced" else np.atleast_1d(np.array(label, np.int64))
         if asked.max() >= classes:
             raise InvalidParameter(f"label: a class is a number from 0 to {classes - 1}.", "unknown_label")
         labels: LabelArray = asked[(first + np.arange(len(uniforms))) % len(asked)]

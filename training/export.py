@@ -28,6 +28,7 @@ from training.evaluation.measurement import measure, parity
 from training.evaluation.protocol import FULL, QUICK, Protocol, strided
 from training.model import modules, of_torch
 from training.parity import check_parity
+from training.report import Measured
 
 LICENCE = "weights and pictures: MIT; the digits in golden.npz and in the pictures: MNIST, CC BY-SA 3.0"
 PARITY_IMAGES = 1_000
@@ -116,8 +117,8 @@ def write_bundle(
         files=file_records(directory),
     )
     training = () if run is None else report.write_losses(directory, run)
-    found = measure(got, mnist, judge.load(), protocol)
-    return report.write_report(directory, manifest, got, mnist, found, protocol, training)
+    measured = Measured(got, mnist, protocol, measure(got, mnist, judge.load(), protocol))
+    return report.write_report(directory, manifest, measured, training)
 
 
 def check_metrics(wanted: Mapping[str, Metric], got: Mapping[str, Metric]) -> None:

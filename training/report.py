@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -28,6 +29,15 @@ CARD_FILE, REPORT_FILE, LOSSES_FILE = "CARD.md", "report.json", "figures/losses.
 AGREEMENT = 5e-4  # relative: four significant digits
 # Figures of classifiers that the report itself trains: to the bit on one kind of machine, elsewhere nearly.
 TRAINED, TRAINED_AGREEMENT = ("tstr_", "probe_"), 0.002
+
+
+class Measured(NamedTuple):
+    """What was found of a model, by heading, as `measure` finds it; on which digits, and how much of them."""
+
+    model: Model
+    mnist: Mnist
+    protocol: Protocol
+    found: Mapping[str, Findings]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +74,7 @@ def run(arguments: argparse.Namespace) -> str:
         return text
     collapse.check(metrics, manifest.latent_dim)
     if arguments.write:
-        rewrite(arguments.bundle, manifest, model, mnist, found, protocol, arguments.origin)
+        rewrite(arguments.bundle, manifest, Measured(model, mnist, protocol, found), arguments.origin)
     elif differing:
         raise ExportError(f"{arguments.bundle / MANIFEST_FILE} states other figures than were measured (≠):\n{text}")
     return text
@@ -85,15 +95,7 @@ def comparison(measured: Mapping[str, Metric], stated: Mapping[str, Metric]) -> 
     return "\n".join(lines), differing
 
 
-def rewrite(
-    directory: Path,
-    manifest: Manifest,
-    model: Model,
-    mnist: Mnist,
-    found: Mapping[str, Findings],
-    protocol: Protocol,
-    origin: Path | None,
-) -> None:
+def rewrite(directory: Path, manifest: Manifest, measured: Measured, origin: Path | None) -> None:
     """Replace a bundle by one of the same graphs and golden vectors, and a fresh report, at once or not at all.
 
     origin: the run it came from; without it the account of the training stays. Raises ExportError, ResumeError.
@@ -107,7 +109,7 @@ def rewrite(
             (partial / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(directory / name, partial / name)
         training = _training(directory) if origin is None else write_losses(partial, origin)
-        write_report(partial, manifest, model, mnist, found, protocol, training)
+        write_report(partial, manifest, measured, training)
 
     publish(directory, write, replace=True)
 
@@ -119,19 +121,12 @@ def write_losses(directory: Path, origin: Path) -> list[str]:
     return account(config, meta)
 
 
-def write_report(
-    directory: Path,
-    manifest: Manifest,
-    model: Model,
-    mnist: Mnist,
-    found: Mapping[str, Findings],
-    protocol: Protocol,
-    training: Sequence[str],
-) -> Manifest:
+def write_report(directory: Path, manifest: Manifest, measured: Measured, training: Sequence[str]) -> Manifest:
     """All that tells of a bundle, beside its graphs and golden vectors; the manifest, which is returned, comes last.
 
-    found: by heading, as `measure` finds it; the cost is measured here. training: its account, a line each.
+    The cost is measured here. training: its account, a line each.
     """
+    model, mnist, protocol, found = measured
     found = {**found, "Cost": latency(directory, manifest.graphs)}
     whole = Findings.merged(found.values())
     test = strided(mnist.test, protocol.test_images)

@@ -5,7 +5,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
@@ -19,20 +19,17 @@ from service.outputs import Answer, Rendering
 from service.routes import body, client
 from service.routes.errors import parameter_error
 from service.routes.reply import Reply, StreamReply
-from service.sampling import Series
+from service.sampling import Series, draw_noise
 from service.schemas import ImageInputQuery, ImageOutputQuery, Limits, Query, ReconstructQuery, SampleBody, SampleQuery
 
 # A larger body than that of one small PNG may hide a megapixel, and larger arrays take more than half a millisecond:
 # they are read off the event loop, at the price of a thread's 0.1 ms.
 _THREAD_BYTES = 2 << 10
 _THREAD_ARRAY_BYTES = 512 << 10
-_THREAD_ROWS = 16  # to draw noise for
 _STREAM_ROWS = 1024  # 3 MB of images; more are made and sent page by page
 _PAGE_ROWS = 128  # 0.4 MB: the first byte leaves after some 30 ms, and small requests find a turn between two pages
-_CACHED_LENGTH = 256  # of an Accept header: clients send few of them, and reading "*/*" takes 15 µs
 _SEED_BITS = 53  # a JSON reader that keeps numbers as doubles can send such a seed back unharmed
 
-_Result = TypeVar("_Result")
 _Headers = Mapping[bytes, bytes]
 
 
@@ -99,7 +96,7 @@ class Verbs:
         if query.draw:
             metadata["seed"] = _seed(query.seed)
             page = (metadata["seed"], noise.POSTERIOR_STREAM, 0, len(images), model.manifest.latent_dim)
-            epsilon = (await _work(len(images), noise.draw, *page))[1]
+            epsilon = (await draw_noise(*page))[1]
         work = model.reconstruct(images, self._deadline(), epsilon, deterministic=query.deterministic)
         found = await client.while_there(receive, work)
         rows: dict[str, Any] = {"images": found.images, "mse": found.mse}
@@ -140,7 +137,7 @@ class Verbs:
         metadata = _metadata(model, query) | {"seed": seed, "offset": wish.offset, "temperature": wish.temperature}
         if wish.min_confidence > 0:
             metadata["min_confidence"] = wish.min_confidence
-        series = Series(model, wish, wish.label, seed, query.deterministic, self._deadline)
+        series = Series(model, wish, seed, query.deterministic, self._deadline)
         if streamed and wish.count > min(_STREAM_ROWS, self._limits.max_sample_count):
             return await self._stream(series, media_type, metadata, receive)
         samples = await client.while_there(receive, series.page(0, wish.count))
@@ -187,11 +184,7 @@ def _text(headers: _Headers, name: bytes) -> str:
 
 
 def _negotiate(headers: _Headers, offers: tuple[str, ...]) -> str:
-    accept = _text(headers, b"accept")
-    return (_negotiate_cached if len(accept) <= _CACHED_LENGTH else outputs.negotiate)(accept, offers)
-
-
-_negotiate_cached = functools.lru_cache(maxsize=256)(outputs.negotiate)
+    return outputs.negotiate(_text(headers, b"accept"), offers)
 
 
 def _metadata(model: Model, query: Query) -> dict[str, Any]:
@@ -203,13 +196,6 @@ def _metadata(model: Model, query: Query) -> dict[str, Any]:
 
 def _seed(asked: int | None) -> int:
     return secrets.randbits(_SEED_BITS) if asked is None else asked
-
-
-async def _work(rows: int, function: Callable[..., _Result], *arguments: Any) -> _Result:
-    """The function's answer, off the event loop where it works on many rows."""
-    if rows <= _THREAD_ROWS:
-        return function(*arguments)
-    return await run_in_threadpool(function, *arguments)
 
 
 async def _respond(answer: Answer, media_type: str, query: ImageOutputQuery | None = None) -> Reply:

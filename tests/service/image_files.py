@@ -1,14 +1,17 @@
-"""PNG and JPEG files written by hand, bit by bit, so that Pillow is not checked against itself."""
+"""Digits as files: PNG and JPEG written by hand, bit by bit, so that Pillow is not checked against itself; and read."""
 
+import io
 import struct
 import zlib
 
 import numpy as np
 
-from service.images import ImageLimits
+from service.images import ImageLimits, decode
+from tests import digits
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LIMITS = ImageLimits(max_bytes=1 << 20)
+DIGIT = digits.images()[0]
 GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 
@@ -108,3 +111,22 @@ def jpeg(blocks, size=(28, 28), *, before=b"") -> bytes:
             b"\xff\xd9",
         )
     )
+
+
+def pixels(data, invert="false", fit="exact"):
+    return decode(data, fit=fit, invert=invert, limits=LIMITS)
+
+
+def unit(samples, top=255):
+    return np.asarray(samples).astype(np.float32) / np.float32(top)
+
+
+def random_samples(channels, top=255):
+    shape = (28, 28, channels) if channels > 1 else (28, 28)
+    return np.random.default_rng(channels).integers(0, top + 1, shape)
+
+
+def saved(image, kind, **options):
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()

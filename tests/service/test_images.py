@@ -1,28 +1,23 @@
 """Files become the right pixels, bit for bit where the format allows it, and nothing but a ServiceError leaves."""
 
-import io
 import os
 import subprocess
 import sys
 import zlib
 from pathlib import Path
-from unittest import mock
 
 import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from service.errors import ImageTooLarge, InvalidImage, ServiceError, UnsupportedImageFormat
-from service.images import ImageLimits, decode, encode_grid, encode_pngs, grid
-from service.png import read_digit, write
-from tests import digits
+from service.images import ImageLimits, decode
 from tests.service.image_files import (
+    DIGIT,
     GREY,
     GREY_ALPHA,
-    LIMITS,
     PALETTE,
     RGB,
     RGBA,
@@ -30,29 +25,18 @@ from tests.service.image_files import (
     adobe,
     chunk,
     exif,
-    filtered,
     header,
     jpeg,
+    pixels,
     png,
+    random_samples,
+    saved,
     scanlines,
     segment,
+    unit,
 )
 
 RAMP = np.arange(784).reshape(28, 28)
-DIGIT = digits.images()[0]
-
-
-def pixels(data, invert="false", fit="exact"):
-    return decode(data, fit=fit, invert=invert, limits=LIMITS)
-
-
-def unit(samples, top=255):
-    return np.asarray(samples).astype(np.float32) / np.float32(top)
-
-
-def random_samples(channels, top=255):
-    shape = (28, 28, channels) if channels > 1 else (28, 28)
-    return np.random.default_rng(channels).integers(0, top + 1, shape)
 
 
 def luma(samples):
@@ -62,12 +46,6 @@ def luma(samples):
 
 def trns(*values):
     return chunk(b"tRNS", np.array(values, ">u2").tobytes())
-
-
-def saved(image, kind, **options):
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
 
 
 # PNG: every kind of pixel, straight and interlaced
@@ -578,164 +556,3 @@ def test_bombs_leave_memory_flat(tmp_path):
         assert answer == bombs[name][1], name
         assert name.startswith("0-") or int(growth_kib) < 4096, line
     assert len(run.stdout.splitlines()) == len(bombs)
-
-
-# The short way that a digit's own PNG takes
-
-
-def digit_file(lines, *, compressed=None, before=b"", interlaced=False):
-    body = zlib.compress(lines) if compressed is None else compressed
-    return SIGNATURE + header(28, 28, 8, GREY, interlaced) + before + chunk(b"IDAT", body) + chunk(b"IEND")
-
-
-def outcome(data, invert="auto", fit="resize", limits=LIMITS):
-    """Pixels, bit for bit, or all that a client is told of an error."""
-    try:
-        return decode(data, fit=fit, invert=invert, limits=limits).tobytes()
-    except ServiceError as error:
-        return type(error), error.code, error.detail
-
-
-def outcome_of_the_long_way(data, **options):
-    with mock.patch("service.png.read_digit", return_value=None):
-        return outcome(data, **options)
-
-
-@pytest.mark.parametrize("kind", range(5), ids=["none", "sub", "up", "average", "paeth"])
-def test_every_row_filter_is_undone_in_the_short_way(kind):
-    for samples in (DIGIT, random_samples(1), np.full((28, 28), 255)):
-        data = digit_file(filtered(samples, [kind] * 28))
-        assert read_digit(data, LIMITS) is not None
-        assert np.array_equal(pixels(data), unit(samples))
-        assert outcome(data) == outcome_of_the_long_way(data)
-
-
-def test_digits_take_the_short_way_as_pillow_and_the_service_write_them():
-    for digit in digits.images():
-        for data in (saved(Image.fromarray(digit), "PNG"), write(digit)):
-            assert read_digit(data, LIMITS) is not None
-            assert np.array_equal(pixels(data), unit(digit))
-
-
-LINES = filtered(DIGIT, [kind % 5 for kind in range(28)])
-COMPRESSED = zlib.compress(LINES)
-LONG_WAY = {
-    "unknown filter": digit_file(b"\5" + LINES[1:]),
-    "a line too few": digit_file(LINES[:-29]),
-    "a byte too few": digit_file(LINES[:-1]),
-    "a byte too many": digit_file(LINES + b"\0"),
-    "20 MB too many": digit_file(LINES + bytes(20_000_000)),
-    "bytes after the stream": digit_file(LINES, compressed=COMPRESSED + b"surplus"),
-    "wrong sum of the stream": digit_file(LINES, compressed=COMPRESSED[:-1] + bytes((COMPRESSED[-1] ^ 1,))),
-    "stream without its sum": digit_file(LINES, compressed=COMPRESSED[:-4]),
-    "stream not deflated": digit_file(LINES, compressed=bytes(range(200))),
-    "raw stream": digit_file(LINES, compressed=COMPRESSED[2:-4]),
-    "no stream": digit_file(LINES, compressed=b""),
-    "gamma": digit_file(LINES, before=chunk(b"gAMA", bytes(4))),
-    "transparency": digit_file(LINES, before=chunk(b"tRNS", b"\0\0")),
-    "orientation": digit_file(LINES, before=chunk(b"eXIf", exif(6))),
-    "animation": digit_file(LINES, before=chunk(b"acTL", bytes(8))),
-    "interlaced": digit_file(LINES, interlaced=True),
-    "two chunks of pixels": digit_file(LINES, before=chunk(b"IDAT")),
-    "pixels by another name": digit_file(LINES).replace(b"IDAT", b"IDAU"),
-    "wrong checksum": digit_file(LINES)[:-13] + b"\0" + digit_file(LINES)[-12:],
-    "two files": digit_file(LINES) * 2,
-    "nothing between the ends": SIGNATURE + header(28, 28) + chunk(b"IEND"),
-}
-
-
-@pytest.mark.parametrize("data", LONG_WAY.values(), ids=LONG_WAY)
-def test_both_ways_agree_on_what_is_not_quite_a_digit(data):
-    assert outcome(data) == outcome_of_the_long_way(data)
-
-
-@pytest.mark.parametrize("limits", [ImageLimits(50), ImageLimits(1 << 20, 783), ImageLimits(1 << 20, 784, 27)], ids=str)
-def test_limits_hold_in_the_short_way(limits):
-    with pytest.raises(ImageTooLarge):
-        decode(digit_file(LINES), fit="exact", invert="auto", limits=limits)
-    assert outcome(digit_file(LINES), limits=limits) == outcome_of_the_long_way(digit_file(LINES), limits=limits)
-
-
-@settings(max_examples=300, deadline=None)
-@given(
-    samples=arrays(np.uint8, (28, 28), elements=st.sampled_from((0, 1, 127, 128, 200, 255)), fill=st.integers(0, 255)),
-    filters=st.lists(st.integers(0, 4), min_size=28, max_size=28),
-    level=st.integers(0, 9),
-    invert=st.sampled_from(("auto", "true", "false")),
-    fit=st.sampled_from(("resize", "mnist", "exact")),
-    bend=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=3),
-    mend=st.booleans(),
-    cut=st.just(0) | st.integers(0, 60),
-)
-def test_both_ways_give_the_same_pixels_and_errors(samples, filters, level, invert, fit, bend, mend, cut):
-    """bend: bytes of the stream, or of the file, that are set to another value. mend: with a fitting checksum."""
-    stream = bytearray(zlib.compress(filtered(samples, filters), level))
-    data = bytearray(digit_file(b"", compressed=bytes(stream)))
-    changed = stream if mend else data
-    for place, value in bend:
-        changed[place % len(changed)] = value
-    if mend:
-        data = bytearray(digit_file(b"", compressed=bytes(stream)))
-    data = bytes(data[: len(data) - cut])
-    options = {"invert": invert, "fit": fit}
-    assert outcome(data, **options) == outcome_of_the_long_way(data, **options)
-
-
-@pytest.mark.parametrize("low", range(128))
-def test_a_border_half_light_half_dark_is_judged_as_by_its_median(low):
-    """Of two middle pixels whose mean is half, float32 may have it a little above."""
-    ring = np.flatnonzero(np.pad(np.zeros((26, 26)), 1, constant_values=1))
-    samples = np.zeros((28, 28), np.uint8)
-    samples.flat[ring[::2]], samples.flat[ring[1::2]] = low, 255 - low
-    dark_ink = float(unit(low)) + float(unit(255 - low)) > 1
-    assert np.array_equal(pixels(write(samples), "auto"), unit(255 - samples if dark_ink else samples))
-
-
-# Back to bytes
-
-
-def test_an_encoded_image_comes_back_rounded_to_8_bits():
-    image = np.random.default_rng(0).random((28, 28), dtype=np.float32)
-    assert np.array_equal(pixels(encode_pngs(image[None])[0]), unit(np.rint(255 * image)))
-
-
-def test_encoding_rounds_and_stays_in_range():
-    image = np.full((28, 28), 0.5, np.float32)
-    image[0, :4] = (-0.2, 1.2, 0.4999 / 255, 0.5001 / 255)
-    assert np.array_equal((pixels(encode_pngs(image[None])[0]) * 255)[0, :5], (0, 255, 0, 1, 128))
-
-
-def test_a_grid_is_encoded_as_its_cells_are():
-    images = np.random.default_rng(0).random((5, 28, 28), dtype=np.float32)
-    with Image.open(io.BytesIO(encode_grid(images, 3))) as picture:
-        found = np.asarray(picture)
-    assert np.array_equal(found, grid(np.rint(255 * images), 3))
-    one = encode_pngs(images)[4]
-    assert np.array_equal(found[28:, 28:56], np.rint(255 * pixels(one)))
-
-
-def test_equal_pixels_give_equal_bytes_that_other_readers_understand():
-    image = unit(DIGIT)
-    assert encode_pngs(image[None])[0] == encode_pngs(image[None].copy())[0]
-    with Image.open(io.BytesIO(encode_pngs(image[None])[0])) as picture:
-        assert picture.mode == "L"
-        assert np.array_equal(np.asarray(picture), DIGIT)
-
-
-@pytest.mark.parametrize(
-    ("count", "columns"), [(1, 1), (2, 2), (3, 2), (4, 2), (5, 3), (9, 3), (10, 4), (64, 8), (65, 9)]
-)
-def test_a_grid_is_nearly_square_unless_told(count, columns):
-    assert grid(np.ones((count, 28, 28), np.float32)).shape == (-(-count // columns) * 28, columns * 28)
-
-
-@pytest.mark.parametrize(("columns", "shape"), [(1, (140, 28)), (2, (84, 56)), (5, (28, 140)), (7, (28, 196))])
-def test_a_grid_reads_left_to_right_and_its_missing_cells_are_paper(columns, shape):
-    images = np.arange(1, 6, dtype=np.float32)[:, None, None] * np.ones((28, 28), np.float32)
-    images[:, 0, 27] = 9  # so that a cell turned or mirrored is seen
-    laid = grid(images, columns)
-    assert laid.shape == shape
-    for cell in range(laid.size // 784):
-        row, column = divmod(cell, columns)
-        found = laid[row * 28 : row * 28 + 28, column * 28 : column * 28 + 28]
-        assert np.array_equal(found, images[cell] if cell < 5 else np.zeros((28, 28)))
