@@ -69,6 +69,8 @@ def account(config: Config, meta: Mapping[str, Any]) -> list[str]:
     }[objective.kind]
     if objective.kind == "vae" and objective.kl_weight != 1:
         aim += f", its KL weighted {objective.kl_weight:g}"
+    if objective.kind == "vae" and objective.tightening is not None:
+        aim += f"; in the end the importance-weighted bound of {objective.tightening.draws} latents an image"
     if prior.kind == "standard_normal":
         shaped = "Prior: the standard normal, whatever the label."
     else:

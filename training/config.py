@@ -74,26 +74,6 @@ class ConvNetwork(Section):
     decoder: ConvTower
 
 
-class AeObjective(Section):
-    """Squared error. code_noise: blur of the codes that the prior is fitted to, in their standard deviations."""
-
-    kind: Literal["ae"]
-    code_noise: Annotated[float, Field(gt=0, lt=1)]
-
-
-class VaeObjective(Section):
-    """ELBO. binarised_share: of the encoder's inputs; the rest are grey. kl_warmup_share: of the steps.
-
-    kl_weight: of the KL after the warm-up, the β of Higgins et al. 2017. Below 1 latents carry more of the image, and
-    the loss no longer bounds its likelihood.
-    """
-
-    kind: Literal["vae"]
-    binarised_share: Share
-    kl_warmup_share: Share
-    kl_weight: Annotated[float, Field(gt=0, le=1)] = 1.0
-
-
 class Schedule(Section):
     """How one stage is optimised: AdamW, linear warm-up, cosine decay, counted in steps so that a run repeats.
 
@@ -108,6 +88,34 @@ class Schedule(Section):
     weight_decay: Annotated[float, Field(ge=0)]
     ema: Annotated[float, Field(ge=0, lt=1)]
     clip_norm: Annotated[float, Field(gt=0)]
+
+
+class AeObjective(Section):
+    """Squared error. code_noise: blur of the codes that the prior is fitted to, in their standard deviations."""
+
+    kind: Literal["ae"]
+    code_noise: Annotated[float, Field(gt=0, lt=1)]
+
+
+class Tightening(Section):
+    """A last stage for networks and prior, on the importance-weighted bound of `draws` latents an image."""
+
+    draws: Annotated[int, Field(gt=1)]
+    training: Schedule
+
+
+class VaeObjective(Section):
+    """ELBO. binarised_share: of the encoder's inputs; the rest are grey. kl_warmup_share: of the steps.
+
+    kl_weight: of the KL after the warm-up, the β of Higgins et al. 2017. Below 1 latents carry more of the image, and
+    the loss no longer bounds its likelihood. tightening: needs a prior that is learned jointly.
+    """
+
+    kind: Literal["vae"]
+    binarised_share: Share
+    kl_warmup_share: Share
+    kl_weight: Annotated[float, Field(gt=0, le=1)] = 1.0
+    tightening: Tightening | None = None
 
 
 class StandardNormalPrior(Section):
@@ -163,6 +171,9 @@ class Config(Section):
     def _is_consistent(self) -> Self:
         if self.objective.kind == "ae" and (self.prior.kind != "flow" or self.prior.fitted != "after"):
             raise ValueError('an autoencoder needs a flow as prior, fitted "after": nothing else shapes its codes')
+        joint = self.prior.kind == "flow" and self.prior.fitted == "jointly"
+        if self.objective.kind == "vae" and self.objective.tightening is not None and not joint:
+            raise ValueError('[objective.tightening] needs a flow as prior, fitted "jointly"')
         return self
 
     def canonical(self) -> bytes:

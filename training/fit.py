@@ -27,8 +27,9 @@ from training.autoencoder import (
     evidence_step,
     prior_step,
     squared_error_step,
+    tightening_step,
 )
-from training.config import Config
+from training.config import Config, Schedule
 from training.data import Digits, Mnist, split, to_pixels
 from training.errors import ConfigError, Interrupted, ResumeError
 from training.journal import Journal, replace_file
@@ -127,31 +128,31 @@ def machine(device: torch.device) -> str:
 
 
 def _stages(config: Config, digits: Digits, held_out: Digits) -> list[Stage]:
-    """The networks first, with the prior or without; then the prior, where it has a schedule of its own."""
+    """The networks first, with the prior or without; the same on a tighter bound; the prior by its own schedule."""
     objective, prior = config.objective, config.prior
-    rows = (digits.images, digits.labels)
     joint = prior.kind == "flow" and prior.fitted == "jointly"
-    networks_step = squared_error_step if objective.kind == "ae" else evidence_step(objective, joint)
-    networks = Stage(
-        name="networks",
-        trained=("encoder", "decoder", "prior") if joint else ("encoder", "decoder"),
-        rows=rows,
-        step=networks_step,
-        validate=lambda model: _figures(model, networks_step, held_out) | _active_units(model, held_out),
-        schedule=config.training,
-    )
-    if prior.kind == "standard_normal" or prior.training is None:
-        return [networks]
-    fitted_prior = Stage(
-        name="prior",
-        trained=("prior",),
-        rows=rows,
-        step=prior_step(objective),
-        validate=lambda model: _figures(model, prior_step(objective), held_out),
-        schedule=prior.training,
-        begin=lambda model: None if joint else _standardise(model, digits.images),
-    )
-    return [networks, fitted_prior]
+    all_parts = ("encoder", "decoder", "prior")
+    steps = squared_error_step if objective.kind == "ae" else evidence_step(objective, joint)
+
+    def stage(name: str, trained: tuple[str, ...], step: Step, schedule: Schedule, **more: Any) -> Stage:
+        def validate(model: Autoencoder) -> dict[str, float]:
+            units = {} if trained == ("prior",) else _active_units(model, held_out)
+            return _figures(model, step, held_out) | units
+
+        return Stage(name, trained, (digits.images, digits.labels), step, validate, schedule, **more)
+
+    stages = [stage("networks", all_parts if joint else all_parts[:2], steps, config.training)]
+    if objective.kind == "vae" and objective.tightening is not None:
+        tight = objective.tightening
+        stages.append(stage("tightening", all_parts, tightening_step(objective, tight.draws), tight.training))
+    if prior.kind == "flow" and prior.training is not None:
+
+        def begin(model: Autoencoder) -> None:
+            if not joint:
+                _standardise(model, digits.images)
+
+        stages.append(stage("prior", ("prior",), prior_step(objective), prior.training, begin=begin))
+    return stages
 
 
 @torch.no_grad()

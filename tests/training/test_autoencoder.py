@@ -16,6 +16,7 @@ from training.autoencoder import (
     evidence_step,
     prior_step,
     squared_error_step,
+    tightening_step,
 )
 from training.config import AeObjective, Config, VaeObjective
 from training.data import Mnist, to_pixels
@@ -153,6 +154,36 @@ def test_encoder_sees_grey_and_binary_images_in_the_configured_shares(vae: Autoe
     binary = [((image == 0) | (image == 1)).all().item() for image in torch.cat(seen)]
     assert sum(binary) / len(binary) == pytest.approx(0.8, abs=0.06)  # five standard errors
     assert not torch.equal(seen[0], seen[1])
+
+
+def test_tightening_step_is_the_importance_weighted_bound_at_its_own_draws(vae: Autoencoder, mnist: Mnist) -> None:
+    images, labels = rows(mnist, 8)
+    found = tightening_step(vae_objective(binarised_share=1.0), 3)(vae, images, labels, 1.0, generator())
+    pixels, random = to_pixels(images), generator()
+    targets = (torch.rand(pixels.shape, generator=random) < pixels).float()
+    torch.rand((8, 1, 1, 1), generator=random)
+    mean, log_var = vae.posterior(targets)
+    noise = torch.randn((3, *mean.shape), generator=random)
+    posterior = torch.distributions.Normal(mean, (log_var / 2).exp())
+    weights = []
+    for latents in (mean + (log_var / 2).exp() * draw for draw in noise):
+        log_px_z = objectives.bernoulli_log_likelihood(targets, vae.logits(latents))
+        log_pz = vae.prior.log_prob_given(latents, labels)
+        weights.append((log_px_z + log_pz - posterior.log_prob(latents).sum(1)).double().exp())
+    expected = -torch.stack(weights).mean(0).log().mean()
+    torch.testing.assert_close(found["loss"], expected, rtol=1e-5, atol=1e-4)
+
+
+def test_tightening_by_one_draw_is_the_evidence_and_by_more_draws_less(vae: Autoencoder, mnist: Mnist) -> None:
+    images, labels = rows(mnist, 300)
+    evidence = evidence_step(vae_objective(), True)(vae, images, labels, 1.0, generator())["loss"]
+    one, many = (tightening_step(vae_objective(), k)(vae, images, labels, 0.0, generator())["loss"] for k in (1, 20))
+    torch.testing.assert_close(one.float(), evidence)
+    assert many < one
+    many.backward()
+    for part in (vae.encoder, vae.decoder, vae.prior):
+        assert all(weights.grad.isfinite().all() for weights in part.parameters() if weights.grad is not None)
+        assert any(weights.grad.abs().sum() > 0 for weights in part.parameters() if weights.grad is not None)
 
 
 def test_prior_step_is_the_density_of_encoded_latents_and_leaves_the_networks_alone(

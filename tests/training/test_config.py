@@ -99,6 +99,14 @@ def test_autoencoder_without_a_prior_of_its_own_is_refused(prior: dict[str, obje
     assert "an autoencoder needs a flow as prior" in complaint(json.dumps(tables))
 
 
+def test_tightening_needs_a_joint_prior() -> None:
+    schedule = SMALL["training"]
+    tables = SMALL | {"objective": SMALL["objective"] | {"tightening": {"draws": 5, "training": schedule}}}
+    assert '[objective.tightening] needs a flow as prior, fitted "jointly"' in complaint(json.dumps(tables))
+    tables["prior"] = SMALL["prior"] | {"fitted": "jointly"}
+    assert configuration.parse(json.dumps(tables), "tight").objective.tightening.draws == 5
+
+
 def test_unreadable_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"absent.toml can't be read"):
         configuration.read(tmp_path / "absent.toml")

@@ -242,12 +242,14 @@ def test_losses_show_each_stage_and_the_terms_of_its_loss():
         for split in ("train", "validation"):
             terms = {"loss": 110 - epoch, "reconstruction": 90 - epoch, "kl": 20.0}
             log.append({"stage": "networks", "split": split, "epoch": epoch, **terms})
+            log.append({"stage": "tightening", "split": split, "epoch": epoch, "loss": 108 - epoch})
             log.append({"stage": "prior", "split": split, "epoch": epoch, "loss": 5 - epoch})
     figure = figures.losses(log)
     titles = [axes.get_title(loc="left") for axes in figure.axes]
-    assert titles == ["networks: loss", "networks: reconstruction", "networks: kl", "prior: loss"]
+    assert titles == ["networks: loss", "networks: reconstruction", "networks: kl", "tightening: loss", "prior: loss"]
+    assert {axes.get_ylabel() for axes in figure.axes} == {"nats per image"}
     assert [line.get_label() for line in figure.axes[0].lines] == ["train", "validation"]
-    np.testing.assert_array_equal(figure.axes[3].lines[1].get_ydata(), [4, 3])
+    np.testing.assert_array_equal(figure.axes[4].lines[1].get_ydata(), [4, 3])
 
 
 def test_loss_that_is_one_term_is_shown_once():

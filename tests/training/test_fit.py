@@ -199,6 +199,22 @@ def test_joint_prior_learns_with_the_networks(short: Config, mnist: Mnist, tmp_p
     assert model.prior.base_mean.weight.abs().sum() > 0
 
 
+def test_tightening_goes_on_from_where_the_networks_stand(short: Config, mnist: Mnist, tmp_path: Path) -> None:
+    joint = changed(short, prior={"kind": "flow", "fitted": "jointly", "couplings": 2, "width": 8})
+    tightening = {"draws": 3, "training": joint.training.model_dump() | {"epochs": 2}}
+    fit(joint, mnist, tmp_path / "plain")
+    fit(changed(joint, objective={"tightening": tightening}), mnist, tmp_path / "tight")
+    plain, tight = lines(tmp_path / "plain"), lines(tmp_path / "tight")
+    assert tight[: len(plain)] == plain
+    assert {line["stage"] for line in tight[len(plain) :]} == {"tightening"}
+    before, after = weights(tmp_path / "plain"), weights(tmp_path / "tight")
+    assert {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])} == {
+        "encoder",
+        "decoder",
+        "prior",
+    }
+
+
 def test_joint_prior_with_a_schedule_is_refitted_from_where_it_stands(
     short: Config, mnist: Mnist, tmp_path: Path
 ) -> None:

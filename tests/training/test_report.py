@@ -12,6 +12,7 @@ from models.manifest import Calibration, Metric
 from tests.training import tiny
 from training import bundle as bundles
 from training import card, fit, report
+from training.config import Tightening
 from training.errors import CollapseError, ExportError
 from training.evaluation import collapse
 from training.evaluation.findings import Findings, Table
@@ -206,6 +207,14 @@ def test_card_tells_how_it_was_trained_where_the_run_is_known(kind):
     lines = card.account(tiny.config(kind), meta)
     assert "784-16-3" in lines[0]
     assert "3 epochs of the networks, 2 epochs of the prior: 1.5 minutes on an abacus." in lines
+
+
+def test_card_tells_of_a_last_stage_on_a_tighter_bound():
+    config = tiny.config("vae")
+    tightening = Tightening(draws=5, training=config.training)
+    config = config.model_copy(update={"objective": config.objective.model_copy(update={"tightening": tightening})})
+    meta = {"epochs": {}, "wall_seconds": 90.0, "machine": "an abacus", "train_rows": 1, "validation_rows": 1}
+    assert "importance-weighted bound of 5 latents an image" in card.account(config, meta)[1]
 
 
 def test_card_of_an_autoencoder_warns_of_decoding_noise():

@@ -83,7 +83,8 @@ def losses(log: Sequence[Mapping[str, Any]]) -> Figure:
     panels = []
     for stage in dict.fromkeys(line["stage"] for line in log):
         lines = [line for line in log if line["stage"] == stage and line["epoch"] >= 1]
-        unit = "nats per image" if stage == "prior" or any("kl" in line for line in lines) else "squared ink per pixel"
+        of_error = stage == "networks" and not any("kl" in line for line in lines)
+        unit = "squared ink per pixel" if of_error else "nats per image"
         for name in ("loss", "reconstruction", "kl"):
             of_name = [line for line in lines if name in line]
             same_as_loss = all(line["loss"] == line[name] for line in of_name)
