@@ -38,8 +38,9 @@ class Contestant:
 
 
 def service(examples: Examples, bundle: Path) -> Contestant:
-    """With all its defaults but the model."""
-    command = (sys.executable, "-m", "service", "--port", "{port}", "--default-model", bundle.parent.name)
+    """With all its defaults, but of one model, as the others are."""
+    name = f"{bundle.parent.name}/{bundle.name}"
+    command = (sys.executable, "-m", "service", "--port", "{port}", "--served-models", name, "--default-model", name)
     return Contestant(SERVICE, command, examples.requests())
 
 

@@ -1,4 +1,4 @@
-"""One process that serves: the application on a socket. Only home of uvicorn."""
+"""One process that serves: the application on a socket."""
 
 import gc
 import signal
@@ -12,6 +12,7 @@ import uvicorn
 
 from service.app import create_app, load_engine
 from service.metrics import Metrics
+from service.protocol import Protocol
 from service.settings import Settings
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -36,7 +37,9 @@ def serve(
                 log_level="warning",
                 access_log=False,
                 server_header=False,
+                http=Protocol,
                 ws="none",
+                proxy_headers=False,  # nobody asks for the client's address or scheme
                 timeout_keep_alive=75,  # longer than most clients' pools keep a connection
                 timeout_graceful_shutdown=20,
             )

@@ -1,6 +1,7 @@
 """The least a server on uvicorn can do: read the body, answer bytes that were made before. No routing, no checks.
 
-It serves the files of a directory, each `<name>` beside `<name>.type`, with the service's own settings of uvicorn.
+It serves the files of a directory, each `<name>` beside `<name>.type`, with the service's own settings of uvicorn, but
+uvicorn's own protocol.
 usage: python benchmarks/servers/minimal.py PORT DIRECTORY
 """
 
@@ -37,6 +38,7 @@ if __name__ == "__main__":
         access_log=False,
         server_header=False,
         ws="none",
+        proxy_headers=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=20,
     )

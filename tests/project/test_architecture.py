@@ -16,7 +16,7 @@ HOMES = {
     "onnx": {"training/graphs.py"},
     "prometheus_client": {"service/metrics.py"},
     "python_multipart": {"service/multipart.py"},
-    "uvicorn": {"service/server.py"},
+    "uvicorn": {"service/server.py", "service/protocol.py"},
     "matplotlib": {f"training/figures/{name}.py" for name in ("__init__", "canvas", "charts", "digits", "galleries")},
 }
 HTTP_FILES = ("service/app.py", "service/middleware.py", "service/admission.py", "service/routes/")
@@ -25,7 +25,7 @@ HTTP_FILES = ("service/app.py", "service/middleware.py", "service/admission.py",
 LAYERS = [
     {"service.__main__", "service.worker"},
     {"service.server", "service.workers"},
-    {"service.app"},
+    {"service.app", "service.protocol"},
     {"service.middleware", "service.routes.autoencoder", "service.routes.models", "service.routes.health"},
     {"service.routes.front", "service.routes.verbs"},
     {"service.routes.errors", "service.routes.documents", "service.routes.body"},

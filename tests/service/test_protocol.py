@@ -1,0 +1,95 @@
+"""An answer's head and what follows it leave together; whatever is written leaves, in its order."""
+
+import asyncio
+import socket
+
+import pytest
+
+from service.protocol import JoiningTransport
+from tests.server import serving
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
+
+
+class Wire:
+    """A transport that remembers what was sent, write by write."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+        self.closed_after = -1
+
+    def write(self, data: bytes | memoryview) -> None:
+        self.writes.append(bytes(data))
+
+    def close(self) -> None:
+        self.closed_after = len(self.writes)
+
+    def is_closing(self) -> bool:
+        return self.closed_after >= 0
+
+
+def sent(*writes: bytes | memoryview, turns: int = 0, close: bool = False) -> Wire:
+    """What these writes become on the wire, with as many turns of the loop after each of them."""
+    wire = Wire()
+
+    async def main() -> None:
+        transport = JoiningTransport(wire, asyncio.get_running_loop())  # type: ignore[arg-type]
+        for data in writes:
+            transport.write(data)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        if close:
+            transport.close()
+        assert transport.is_closing() == close
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+    return wire
+
+
+@pytest.mark.parametrize("body", [b"ok", memoryview(b"ok"), memoryview(b"\1\0\0\0\2\0\0\0").cast("I")])
+def test_a_head_and_its_body_are_one_write(body: bytes | memoryview) -> None:
+    assert sent(HEAD, body).writes == [HEAD + bytes(body)]
+
+
+def test_answers_one_after_the_other_are_a_write_each() -> None:
+    assert sent(HEAD, b"ok", HEAD, b"no").writes == [HEAD + b"ok", HEAD + b"no"]
+
+
+def test_a_large_body_is_not_copied() -> None:
+    body = bytes(1 << 20)
+    assert sent(HEAD, body).writes == [HEAD, body]
+
+
+def test_a_head_without_a_body_leaves_in_the_loops_next_turn() -> None:
+    assert sent(HEAD).writes == [HEAD]
+    assert sent(HEAD, b"ok", turns=1).writes == [HEAD, b"ok"]
+
+
+def test_two_heads_leave_in_their_order() -> None:
+    proceed = b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert sent(proceed, HEAD, b"ok").writes == [proceed + HEAD, b"ok"]
+
+
+def test_what_looks_like_a_head_within_a_body_leaves_too() -> None:
+    assert b"".join(sent(HEAD, b"1", b"HTTP/1.1 x", b"2", close=True).writes) == HEAD + b"1HTTP/1.1 x2"
+
+
+def test_closing_sends_what_is_held_first() -> None:
+    wire = sent(HEAD, close=True)
+    assert (wire.writes, wire.closed_after) == ([HEAD], 1)
+
+
+def test_a_server_answers_in_one_piece_and_pipelined_requests_in_order(tiny_models) -> None:
+    with serving("--models-dir", str(tiny_models), "--default-model", "tiny-vae") as address:
+        host, port = address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            for path in ("/livez", "/nowhere"):
+                connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                head, _, body = connection.recv(1 << 16).partition(b"\r\n\r\n")
+                assert int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]) == len(body) > 0
+            connection.sendall(b"HEAD /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.sendall(2 * b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+            received = b""
+            while received.count(b"HTTP/1.1 ") < 3 or not received.endswith(b"}"):
+                received += connection.recv(1 << 16)
