@@ -1,4 +1,4 @@
-"""One ONNX graph, ready to run: providers, checks against the manifest, warm-up. Only home of onnxruntime."""
+"""One ONNX graph, ready to run: providers, checks against the manifest, warm-up. With `buckets` onnxruntime's home."""
 
 import os
 import time
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from models.manifest import GraphSpec, TensorSpec
+from service.buckets import Buckets
 from service.cost import Cost
 from service.errors import BundleError, DeviceError, InferenceFailed
 
@@ -25,6 +26,7 @@ _CPU = "CPUExecutionProvider"
 _CUDA = "CUDAExecutionProvider"
 _LONG_S = 10e-3  # what a batch costs beside its graph no longer counts
 _SHORT_S = 2e-3  # one run alone tells little
+_NO_MEMORY = ("out of memory", "Failed to allocate memory", "ALLOC_FAILED")  # as CUDA, onnxruntime and cuBLAS say it
 _ELEMENT_TYPES = {"tensor(float)": "float32", "tensor(int64)": "int64"}
 
 
@@ -56,16 +58,35 @@ class Session:
             raise BundleError("A graph's inputs and outputs differ from the manifest's.")
         self.spec = spec
         self._threads = threads
+        self._compute: Callable[[list[str], dict[str, AnyArray]], list[AnyArray]] = self._session.run
+        if self.provider == _CUDA:
+            self._use_buckets("cuda")
 
     def run(self, inputs: Mapping[str, AnyArray], outputs: Sequence[str]) -> dict[str, AnyArray]:
         """The named outputs for a batch. Raises InferenceFailed, also where a value is not finite."""
         try:
-            values = self._session.run(list(outputs), dict(inputs))
+            values = self._run_or_halve(list(outputs), dict(inputs))
         except Exception as error:
             raise InferenceFailed("The model could not be run.") from error
         if not all(np.isfinite(value).all() for value in values):
             raise InferenceFailed("The model gave values that are not finite.")
         return dict(zip(outputs, values, strict=True))
+
+    def _use_buckets(self, device: str) -> None:
+        buckets = Buckets(self._session, self.spec, device)
+        self._compute = lambda outputs, inputs: buckets.run(inputs, outputs)
+
+    def _run_or_halve(self, outputs: list[str], inputs: dict[str, AnyArray]) -> list[AnyArray]:
+        """A batch for which the device has no memory is tried once more, in two."""
+        rows = len(next(iter(inputs.values())))
+        try:
+            return self._compute(outputs, inputs)
+        except Exception as error:
+            if rows == 1 or not any(sign in str(error) for sign in _NO_MEMORY):
+                raise
+        halves = (slice(0, rows // 2), slice(rows // 2, rows))
+        parts = [self._compute(outputs, {name: array[half] for name, array in inputs.items()}) for half in halves]
+        return [np.concatenate(pair) for pair in zip(*parts, strict=True)]
 
     def warm_up(self, max_rows: int) -> Cost:
         """Runs batches of 1, 2, 4 … max_rows rows, so that no caller pays for first-time allocation; measures them.
@@ -79,7 +100,7 @@ class Session:
         while not sizes or (sizes[-1] < max_rows and seconds[-1] < _LONG_S):
             sizes.append(min(2 ** len(sizes), max_rows))
             runs = [self._timed(sizes[-1], clock)]
-            if runs[0] < _SHORT_S:
+            if runs[0] < _SHORT_S or self.provider == _CUDA:  # whose first run of each size is the slowest
                 runs.append(self._timed(sizes[-1], clock))
             seconds.append(min(runs))
         return Cost(sizes, seconds)

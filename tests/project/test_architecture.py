@@ -12,7 +12,7 @@ FILES = sorted(path for package in ("models", "service", "training") for path in
 HOMES = {
     "PIL": {"service/images.py", "service/framing.py"},
     "isal": {"service/png.py"},
-    "onnxruntime": {"service/runtime.py", "training/graphs.py"},
+    "onnxruntime": {"service/runtime.py", "service/buckets.py", "training/graphs.py"},
     "onnx": {"training/graphs.py"},
     "prometheus_client": {"service/metrics.py"},
     "python_multipart": {"service/multipart.py"},
@@ -35,7 +35,7 @@ LAYERS = [
     {"service.images", "service.arrays", "service.multipart", "service.metrics", "service.noise", "service.batcher"},
     {"service.framing", "service.png", "service.jpeg", "service.golden", "service.scores"},
     {"service.runtime"},
-    {"service.image_header", "service.bundle", "service.cost", "service.cores", "service.logs"},
+    {"service.image_header", "service.bundle", "service.cost", "service.cores", "service.logs", "service.buckets"},
     {"service.errors"},
     {"models", "models.manifest"},
 ]
