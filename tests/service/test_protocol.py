@@ -1,14 +1,15 @@
-"""An answer's head and what follows it leave together; whatever is written leaves, in its order."""
+"""An answer leaves in one piece, and with the answers of other requests; whatever is written leaves, in its order."""
 
 import asyncio
 import socket
 
 import pytest
 
-from service.protocol import JoiningTransport
+from service.protocol import HoldingTransport
 from tests.server import serving
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
+ALONE, TOGETHER = ("this",), ("this", "another")
 
 
 class Wire:
@@ -28,12 +29,12 @@ class Wire:
         return self.closed_after >= 0
 
 
-def sent(*writes: bytes | memoryview, turns: int = 0, close: bool = False) -> Wire:
+def sent(requests: tuple[str, ...], *writes: bytes | memoryview, turns: int = 0, close: bool = False) -> Wire:
     """What these writes become on the wire, with as many turns of the loop after each of them."""
     wire = Wire()
 
     async def main() -> None:
-        transport = JoiningTransport(wire, asyncio.get_running_loop())  # type: ignore[arg-type]
+        transport = HoldingTransport(wire, asyncio.get_running_loop(), requests)  # type: ignore[arg-type]
         for data in writes:
             transport.write(data)
             for _ in range(turns):
@@ -47,37 +48,55 @@ def sent(*writes: bytes | memoryview, turns: int = 0, close: bool = False) -> Wi
     return wire
 
 
-@pytest.mark.parametrize("body", [b"ok", memoryview(b"ok"), memoryview(b"\1\0\0\0\2\0\0\0").cast("I")])
-def test_a_head_and_its_body_are_one_write(body: bytes | memoryview) -> None:
-    assert sent(HEAD, body).writes == [HEAD + bytes(body)]
+@pytest.mark.parametrize("requests", [ALONE, TOGETHER])
+@pytest.mark.parametrize("body", [b"ok", memoryview(b"ok")])
+def test_a_head_and_its_body_are_one_write(requests: tuple[str, ...], body: bytes | memoryview) -> None:
+    assert sent(requests, HEAD, body).writes == [HEAD + b"ok"]
 
 
-def test_answers_one_after_the_other_are_a_write_each() -> None:
-    assert sent(HEAD, b"ok", HEAD, b"no").writes == [HEAD + b"ok", HEAD + b"no"]
+def test_a_lone_answer_does_not_wait_for_the_loop() -> None:
+    assert sent(ALONE, HEAD, b"ok", HEAD, b"no").writes == [HEAD + b"ok", HEAD + b"no"]
+    assert sent(ALONE, b"more").writes == [b"more"]
 
 
-def test_a_large_body_is_not_copied() -> None:
+def test_where_others_are_answered_too_all_leaves_after_the_turn() -> None:
+    assert sent(TOGETHER, HEAD, b"ok", HEAD, b"no").writes == [HEAD + b"ok" + HEAD + b"no"]
+    order = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        wires = [Wire(), Wire()]
+        for name, wire in zip("ab", wires, strict=True):
+            wire.write = lambda data, name=name: order.append(name)  # type: ignore[method-assign, misc]
+            HoldingTransport(wire, loop, TOGETHER).write(b"ok")  # type: ignore[arg-type]
+            order.append("worked")
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert order == ["worked", "worked", "a", "b"]
+
+
+@pytest.mark.parametrize("requests", [ALONE, TOGETHER])
+def test_a_large_body_is_not_copied(requests: tuple[str, ...]) -> None:
     body = bytes(1 << 20)
-    assert sent(HEAD, body).writes == [HEAD, body]
+    assert sent(requests, HEAD, body, b"end").writes == [HEAD, body, b"end"]
 
 
-def test_a_head_without_a_body_leaves_in_the_loops_next_turn() -> None:
-    assert sent(HEAD).writes == [HEAD]
-    assert sent(HEAD, b"ok", turns=1).writes == [HEAD, b"ok"]
+@pytest.mark.parametrize("requests", [ALONE, TOGETHER])
+def test_a_head_without_a_body_leaves_in_the_loops_next_turn(requests: tuple[str, ...]) -> None:
+    assert sent(requests, HEAD).writes == [HEAD]
+    assert sent(requests, HEAD, b"ok", turns=1).writes == [HEAD, b"ok"]
 
 
-def test_two_heads_leave_in_their_order() -> None:
-    proceed = b"HTTP/1.1 100 Continue\r\n\r\n"
-    assert sent(proceed, HEAD, b"ok").writes == [proceed + HEAD, b"ok"]
-
-
-def test_what_looks_like_a_head_within_a_body_leaves_too() -> None:
-    assert b"".join(sent(HEAD, b"1", b"HTTP/1.1 x", b"2", close=True).writes) == HEAD + b"1HTTP/1.1 x2"
+@pytest.mark.parametrize("requests", [ALONE, TOGETHER])
+def test_what_looks_like_a_head_within_a_body_leaves_too(requests: tuple[str, ...]) -> None:
+    writes = (b"HTTP/1.1 100 Continue\r\n\r\n", HEAD, b"1", b"HTTP/1.1 x", b"2", b"HTTP/1.1 y")
+    assert b"".join(sent(requests, *writes).writes) == b"".join(writes)
 
 
 def test_closing_sends_what_is_held_first() -> None:
-    wire = sent(HEAD, close=True)
-    assert (wire.writes, wire.closed_after) == ([HEAD], 1)
+    wire = sent(TOGETHER, HEAD, b"ok", close=True)
+    assert (wire.writes, wire.closed_after) == ([HEAD + b"ok"], 1)
 
 
 def test_a_server_answers_in_one_piece_and_pipelined_requests_in_order(tiny_models) -> None:
