@@ -5,7 +5,7 @@ SERVICE := .venv/service
 DEV     := .venv/dev
 CONFIG  ?= training/configs/default.toml
 RUN     ?= runs/$(basename $(notdir $(CONFIG)))
-BUNDLE  ?= models/digits-vae/1
+BUNDLE  ?= models/digits-vae/2
 BENCH   := $(DEV)/bin/python -m benchmarks.serving
 PIP     := -m pip --disable-pip-version-check install --quiet
 

@@ -1,6 +1,6 @@
 """Prints how pictures that are no upright digits score: the table of docs/limits.md.
 
-    python docs/make_strangers.py models/digits-vae/1
+    python docs/make_strangers.py models/digits-vae/2
 
 Needs the service's packages and the digits in tests/data.
 """

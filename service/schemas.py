@@ -109,7 +109,7 @@ Images = Annotated[
 
 
 class ModelAnswer(BaseModel):
-    model: str = Field(examples=["digits-vae/1"])
+    model: str = Field(examples=["digits-vae/2"])
     model_digest: str | None = Field(
         None, description="SHA-256 of the bundle's manifest; with deterministic=true only."
     )

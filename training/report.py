@@ -42,7 +42,7 @@ class Measured(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `python -m training report`."""
-    parser.add_argument("bundle", type=Path, help="directory of a bundle, such as models/digits-vae/1")
+    parser.add_argument("bundle", type=Path, help="directory of a bundle, such as models/digits-vae/2")
     parser.add_argument("--data", type=Path, help="directory of the MNIST files (default: $MNIST_DIR, else ./data)")
     extent = parser.add_mutually_exclusive_group()
     extent.add_argument("--quick", action="store_true", help="measure on few images; compares nothing")
