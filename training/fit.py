@@ -70,8 +70,8 @@ def resume(run: Path, mnist: Mnist, after_step: AfterStep = lambda stage, step: 
         return
     device = _device(config.run.device)
     train_digits, held_out = split(mnist.train, config.data.validation_rows, config.run.seed)
-    stages = _stages(config, _to(device, train_digits), _to(device, held_out))
-    for stage in stages:
+    plan = stages(config, _to(device, train_digits), _to(device, held_out))
+    for stage in plan:
         if stage.epoch_steps == 0:
             raise ConfigError(f"a batch of {stage.schedule.batch_rows:,} rows asked, of {len(stage.rows[0]):,} in all")
     model = build(config).to(device)
@@ -79,7 +79,7 @@ def resume(run: Path, mnist: Mnist, after_step: AfterStep = lambda stage, step: 
     try:
         seconds = train(
             model,
-            stages,
+            plan,
             journal,
             run / CHECKPOINT_FILE,
             generator=Generator(device).manual_seed(config.run.seed),
@@ -97,7 +97,7 @@ def resume(run: Path, mnist: Mnist, after_step: AfterStep = lambda stage, step: 
         "data_sha256": mnist.sha256,
         "train_rows": len(train_digits.labels),
         "validation_rows": len(held_out.labels),
-        "epochs": {stage.name: stage.schedule.epochs for stage in stages},
+        "epochs": {stage.name: stage.schedule.epochs for stage in plan},
         "wall_seconds": round(seconds, 1),
         "machine": machine(device),
         "torch": torch.__version__,
@@ -127,7 +127,7 @@ def machine(device: torch.device) -> str:
     return f"{torch.get_num_threads()} threads of {_processor()}, {os.cpu_count()} cores"
 
 
-def _stages(config: Config, digits: Digits, held_out: Digits) -> list[Stage]:
+def stages(config: Config, digits: Digits, held_out: Digits) -> list[Stage]:
     """The networks first, with the prior or without; the same on a tighter bound; the prior by its own schedule."""
     objective, prior = config.objective, config.prior
     joint = prior.kind == "flow" and prior.fitted == "jointly"
@@ -141,18 +141,18 @@ def _stages(config: Config, digits: Digits, held_out: Digits) -> list[Stage]:
 
         return Stage(name, trained, (digits.images, digits.labels), step, validate, schedule, **more)
 
-    stages = [stage("networks", all_parts if joint else all_parts[:2], steps, config.training)]
+    plan = [stage("networks", all_parts if joint else all_parts[:2], steps, config.training)]
     if objective.kind == "vae" and objective.tightening is not None:
         tight = objective.tightening
-        stages.append(stage("tightening", all_parts, tightening_step(objective, tight.draws), tight.training))
+        plan.append(stage("tightening", all_parts, tightening_step(objective, tight.draws), tight.training))
     if prior.kind == "flow" and prior.training is not None:
 
         def begin(model: Autoencoder) -> None:
             if not joint:
                 _standardise(model, digits.images)
 
-        stages.append(stage("prior", ("prior",), prior_step(objective), prior.training, begin=begin))
-    return stages
+        plan.append(stage("prior", ("prior",), prior_step(objective), prior.training, begin=begin))
+    return plan
 
 
 @torch.no_grad()
