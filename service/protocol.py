@@ -18,7 +18,13 @@ class Protocol(HttpToolsProtocol):
     """One connection."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(HoldingTransport(transport, self.loop, self.tasks))  # type: ignore[arg-type]
+        self._holding = HoldingTransport(transport, self.loop, self.tasks)
+        super().connection_made(self._holding)  # type: ignore[arg-type]
+
+    def eof_received(self) -> None:
+        """A client that sends no more may still read; the connection is closed after this."""
+        self._holding.flush()
+        super().eof_received()
 
 
 class HoldingTransport:
@@ -33,25 +39,25 @@ class HoldingTransport:
 
     def write(self, data: bytes | memoryview) -> None:
         if len(data) > _HELD_BYTES:
-            self._flush()
+            self.flush()
             self._transport.write(data)
             return
         if not self._held:
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
         self._held.append(data)
         is_head = len(self._held) == 1 and data[: len(_HEAD)] == _HEAD
         if not is_head and len(self._requests) <= 1:
-            self._flush()
+            self.flush()
 
     def close(self) -> None:
-        self._flush()
+        self.flush()
         self._transport.close()
 
-    def _flush(self) -> None:
-        if not self._held:
-            return
+    def flush(self) -> None:
+        """Sends what is held, unless the connection has been lost meanwhile."""
         held, self._held = self._held, []
-        self._transport.write(held[0] if len(held) == 1 else b"".join(held))
+        if held and not self._transport.is_closing():
+            self._transport.write(held[0] if len(held) == 1 else b"".join(held))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)

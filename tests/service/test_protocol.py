@@ -4,8 +4,10 @@ import asyncio
 import socket
 
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 
-from service.protocol import HoldingTransport
+from service.protocol import HoldingTransport, Protocol
 from tests.server import serving
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
@@ -24,6 +26,9 @@ class Wire:
 
     def close(self) -> None:
         self.closed_after = len(self.writes)
+
+    def get_extra_info(self, name: str) -> None:
+        return None
 
     def is_closing(self) -> bool:
         return self.closed_after >= 0
@@ -97,6 +102,36 @@ def test_what_looks_like_a_head_within_a_body_leaves_too(requests: tuple[str, ..
 def test_closing_sends_what_is_held_first() -> None:
     wire = sent(TOGETHER, HEAD, b"ok", close=True)
     assert (wire.writes, wire.closed_after) == ([HEAD + b"ok"], 1)
+
+
+def test_what_is_held_for_a_client_that_left_is_dropped() -> None:
+    wire = Wire()
+
+    async def main() -> None:
+        HoldingTransport(wire, asyncio.get_running_loop(), TOGETHER).write(b"ok")  # type: ignore[arg-type]
+        wire.close()
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert wire.writes == []
+
+
+def test_a_client_that_sends_no_more_gets_what_is_held() -> None:
+    wire = Wire()
+    config = uvicorn.Config(None, lifespan="off")  # type: ignore[arg-type]
+
+    async def main() -> None:
+        config.load()
+        protocol = Protocol(config, ServerState(), {})
+        protocol.tasks.update(TOGETHER)  # type: ignore[arg-type]
+        protocol.connection_made(wire)  # type: ignore[arg-type]
+        protocol.transport.write(b"ok")
+        assert wire.writes == []
+        protocol.eof_received()
+        wire.close()
+
+    asyncio.run(main())
+    assert wire.writes == [b"ok"]
 
 
 def test_a_server_answers_in_one_piece_and_pipelined_requests_in_order(tiny_models) -> None:
