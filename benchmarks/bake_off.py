@@ -13,6 +13,7 @@ from torch import Generator
 from tqdm import tqdm
 
 from training import autoencoder, config, data, fit
+from training.autoencoder import Autoencoder
 from training.config import Config, ConvTower, MlpNetwork
 from training.data import Digits, Mnist, to_pixels
 from training.evaluation.likelihood import SEED, binarised, curve
@@ -105,9 +106,9 @@ def images_per_second(candidate: Config, train: Digits) -> float:
     return (RATE_STEPS - RATE_STEPS // 3) * candidate.training.batch_rows / (time.process_time() - start)
 
 
-def held_out_figures(autoencoder: autoencoder.Autoencoder, digits: Digits) -> tuple[str, str, str]:
+def held_out_figures(learned: Autoencoder, digits: Digits) -> tuple[str, str, str]:
     """−ELBO and NLL of evenly spread digits, nats an image, marginalised over labels; grey MSE of all digits."""
-    model = of_torch(autoencoder)
+    model = of_torch(learned)
     pixels = to_pixels(digits.images).numpy()
     spread = pixels[:: len(pixels) // NLL_IMAGES][:NLL_IMAGES]
     bound = curve(model, binarised(spread, SEED), NLL_DRAWS).metrics

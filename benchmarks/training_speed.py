@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from torch import Generator, nn
+from torch import Generator
 
-from training import autoencoder, config, data
+from training import autoencoder, config, data, fit
 from training.config import Config
+from training.data import Digits
+from training.stage import State
 
 STEPS = 12  # a turn, 1 to 4 seconds
 ROUNDS = 5  # after one that warms up
@@ -28,7 +30,7 @@ def main() -> None:
     arguments = parser.parse_args()
     chosen = config.read(arguments.config)
     digits = data.load(arguments.data).train
-    turns = dict(candidates(chosen, digits.images, digits.labels))
+    turns = dict(candidates(chosen, digits))
     rates: dict[str, list[float]] = {name: [] for name in turns}
     for _ in range(1 + ROUNDS):
         for name, turn in turns.items():
@@ -40,59 +42,46 @@ def main() -> None:
         print(f"{name:<44} {statistics.median(values[1:]):>9.0f} {statistics.median(ratios):>6.2f}")
 
 
-def candidates(chosen: Config, images: torch.Tensor, labels: torch.Tensor) -> Iterator[tuple[str, Callable[[], float]]]:
+def candidates(chosen: Config, digits: Digits) -> Iterator[tuple[str, Callable[[], float]]]:
     """Name and one turn of each; a turn returns its images a second."""
     cores = torch.get_num_threads()
 
-    def candidate(
-        threads: int = cores,
-        batch_rows: int = chosen.training.batch_rows,
-        layout: torch.memory_format = torch.channels_last,
-        compiled: bool = False,
-        **network: object,
-    ) -> Callable[[], float]:
-        return _turn(
-            chosen.model_copy(update={"network": chosen.network.model_copy(update=network)}),
-            images, labels, threads=threads, batch_rows=batch_rows, layout=layout, compiled=compiled,
-        )  # fmt: skip
+    def batch(rows: int) -> Config:
+        return chosen.model_copy(update={"training": chosen.training.model_copy(update={"batch_rows": rows})})
 
-    yield f"as configured, {cores} threads", candidate()
-    yield "1 thread", candidate(threads=1)
-    yield "channels first", candidate(layout=torch.contiguous_format)
-    yield "twice the batch", candidate(batch_rows=2 * chosen.training.batch_rows)
-    yield "half the batch", candidate(batch_rows=chosen.training.batch_rows // 2)
-    yield "bfloat16", candidate(precision="bfloat16")
-    yield "torch.compile", candidate(compiled=True)
+    bfloat16 = chosen.model_copy(update={"network": chosen.network.model_copy(update={"precision": "bfloat16"})})
+    rows = chosen.training.batch_rows
+    yield f"as configured, {cores} threads", steps(chosen, digits, threads=cores)
+    yield "1 thread", steps(chosen, digits, threads=1)
+    yield "channels first", steps(chosen, digits, threads=cores, layout=torch.contiguous_format)
+    yield "twice the batch", steps(batch(2 * rows), digits, threads=cores)
+    yield "half the batch", steps(batch(rows // 2), digits, threads=cores)
+    yield "bfloat16", steps(bfloat16, digits, threads=cores)
+    yield "torch.compile", steps(chosen, digits, threads=cores, compiled=True)
 
 
-def _turn(
+def steps(
     chosen: Config,
-    images: torch.Tensor,
-    labels: torch.Tensor,
+    digits: Digits,
     *,
     threads: int,
-    batch_rows: int,
-    layout: torch.memory_format,
-    compiled: bool,
+    layout: torch.memory_format = torch.channels_last,
+    compiled: bool = False,
 ) -> Callable[[], float]:
+    """Training steps as a run takes them, a turn at a time."""
     model = autoencoder.build(chosen).to(memory_format=layout)
     if compiled:
         model.encoder.compile()
         model.decoder.compile()
-    step = autoencoder.evidence_step(chosen.objective, joint_prior=True)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-    generator = Generator().manual_seed(1)
+    stage = fit.stages(chosen, digits, digits)[0]
+    state = State(model, stage, Generator().manual_seed(chosen.run.seed), 0.0)
 
     def turn() -> float:
         torch.set_num_threads(threads)
         start = time.perf_counter()
         for _ in range(STEPS):
-            rows = torch.randint(len(labels), (batch_rows,), generator=generator)
-            optimiser.zero_grad()
-            step(model, images[rows], labels[rows], 1.0, generator)["loss"].backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 200.0)
-            optimiser.step()
-        return STEPS * batch_rows / (time.perf_counter() - start)
+            state.advance(stage)
+        return STEPS * chosen.training.batch_rows / (time.perf_counter() - start)
 
     return turn
 

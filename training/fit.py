@@ -131,8 +131,8 @@ def stages(config: Config, digits: Digits, held_out: Digits) -> list[Stage]:
     """The networks first, with the prior or without; the same on a tighter bound; the prior by its own schedule."""
     objective, prior = config.objective, config.prior
     joint = prior.kind == "flow" and prior.fitted == "jointly"
-    all_parts = ("encoder", "decoder", "prior")
-    steps = squared_error_step if objective.kind == "ae" else evidence_step(objective, joint)
+    alone, together = ("encoder", "decoder"), ("encoder", "decoder", "prior")
+    networks_step = squared_error_step if objective.kind == "ae" else evidence_step(objective, joint)
 
     def stage(name: str, trained: tuple[str, ...], step: Step, schedule: Schedule, **more: Any) -> Stage:
         def validate(model: Autoencoder) -> dict[str, float]:
@@ -141,17 +141,13 @@ def stages(config: Config, digits: Digits, held_out: Digits) -> list[Stage]:
 
         return Stage(name, trained, (digits.images, digits.labels), step, validate, schedule, **more)
 
-    plan = [stage("networks", all_parts if joint else all_parts[:2], steps, config.training)]
+    plan = [stage("networks", together if joint else alone, networks_step, config.training)]
     if objective.kind == "vae" and objective.tightening is not None:
-        tight = objective.tightening
-        plan.append(stage("tightening", all_parts, tightening_step(objective, tight.draws), tight.training))
+        step = tightening_step(objective, objective.tightening.draws)
+        plan.append(stage("tightening", together, step, objective.tightening.training))
     if prior.kind == "flow" and prior.training is not None:
-
-        def begin(model: Autoencoder) -> None:
-            if not joint:
-                _standardise(model, digits.images)
-
-        plan.append(stage("prior", ("prior",), prior_step(objective), prior.training, begin=begin))
+        first = {} if joint else {"begin": lambda model: _standardise(model, digits.images)}
+        plan.append(stage("prior", ("prior",), prior_step(objective), prior.training, **first))
     return plan
 
 

@@ -12,12 +12,17 @@ from tests import digits
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LIMITS = ImageLimits(max_bytes=1 << 20)
 DIGIT = digits.images()[0]
+BLOCKS = np.random.default_rng(1).integers(0, 256, (4, 4, 4))
 GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 
 
 def chunk(name: bytes, body: bytes = b"") -> bytes:
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def trns(*values):
+    return chunk(b"tRNS", np.array(values, ">u2").tobytes())
 
 
 def header(width: int, height: int, depth: int = 8, colour: int = GREY, interlaced: bool = False) -> bytes:

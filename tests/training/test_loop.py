@@ -1,6 +1,5 @@
-"""The loop does what its schedule says, and a run that was stopped anywhere ends in the bits of one that was not."""
+"""The loop learns, and a run that was stopped anywhere ends in the bits of one that was not."""
 
-import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -10,87 +9,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.training.small_run import IDENTITY, equal, lines, new_module, run, stages
 from training import loop
-from training.config import Schedule
 from training.errors import Interrupted, ResumeError, TrainingError
-from training.journal import Journal, read_journal
+from training.journal import Journal
 from training.loop import train
-from training.stage import Stage, averaging_weight, learning_rate
-
-ROWS = 23  # with batches of 4: five steps an epoch, three rows left out
-SCHEDULE = Schedule(
-    epochs=4, batch_rows=4, learning_rate=0.05, warmup_steps=3, weight_decay=0.1, ema=0.9, clip_norm=1.0
-)
-IDENTITY = {"config_sha256": "one"}
 
 
 class Crash(Exception):
     """Stands for whatever ends a process."""
-
-
-def new_module() -> nn.Module:
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        return nn.ModuleDict({"first": nn.Linear(3, 4), "second": nn.Linear(4, 1)})
-
-
-def step(
-    module: Any, inputs: Tensor, targets: Tensor, progress: float, generator: torch.Generator
-) -> dict[str, Tensor]:
-    noise = 0.1 * torch.randn(inputs.shape, generator=generator)
-    outputs = module["second"](torch.tanh(module["first"](inputs + noise)))
-    return {"loss": (outputs - targets).square().mean(), "progress": torch.tensor(progress)}
-
-
-def stages(**changes: Any) -> list[Stage]:
-    inputs = torch.randn(ROWS, 3, generator=torch.Generator().manual_seed(2))
-    shared = {
-        "rows": (inputs, inputs.sum(1, keepdim=True)),
-        "step": step,
-        "validate": lambda module: {"weight": module["first"].weight.sum().item()},
-        "schedule": SCHEDULE,
-    } | changes
-    return [Stage("both", ("first", "second"), **shared), Stage("tail", ("second",), **shared)]
-
-
-class Ticks:
-    """A clock that a call moves on by a second."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        self.now += 1
-        return self.now
-
-
-def run(
-    directory: Path,
-    after_step: Callable[[str, int], None] = lambda stage, step: None,
-    *,
-    checkpoint_s: float = 0.0,
-    identity: dict[str, str] = IDENTITY,
-    work: list[Stage] | None = None,
-) -> tuple[nn.Module, float]:
-    """Train from whatever `directory` holds. Returns the module and the seconds spent."""
-    directory.mkdir(exist_ok=True)
-    module = new_module()
-    journal = Journal(directory / "log.jsonl")
-    try:
-        seconds = train(
-            module,
-            work or stages(),
-            journal,
-            directory / "checkpoint.pt",
-            generator=torch.Generator().manual_seed(3),
-            checkpoint_s=checkpoint_s,
-            identity=identity,
-            clock=Ticks(),
-            after_step=after_step,
-        )
-    finally:
-        journal.close()
-    return module, seconds
 
 
 def at(stage: str, step: int, action: Callable[[], None]) -> Callable[[str, int], None]:
@@ -101,36 +28,11 @@ def crash() -> None:
     raise Crash
 
 
-def lines(directory: Path) -> list[dict[str, Any]]:
-    """The journal without what depends on the clock."""
-    kept = read_journal(directory / "log.jsonl")
-    return [{name: value for name, value in line.items() if name != "images_s"} for line in kept]
-
-
-def equal(one: nn.Module, other: nn.Module) -> bool:
-    state = other.state_dict()
-    return all(torch.equal(weights, state[name]) for name, weights in one.state_dict().items())
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[nn.Module, Path]:
     """An uninterrupted run: its module and its directory."""
     directory = tmp_path_factory.mktemp("whole")
     return run(directory)[0], directory
-
-
-def test_rate_rises_linearly_then_falls_as_a_cosine_to_one_percent() -> None:
-    rates = [learning_rate(SCHEDULE, step, steps=24) / SCHEDULE.learning_rate for step in range(24)]
-    assert rates[:3] == pytest.approx([1 / 3, 2 / 3, 1])
-    assert rates[3] == 1
-    assert rates[13] == pytest.approx(0.01 + 0.99 / 2)
-    assert rates[23] == pytest.approx(0.01)
-    assert rates[3:] == sorted(rates[3:], reverse=True)
-
-
-def test_average_forgets_the_start_and_then_keeps_its_share() -> None:
-    assert averaging_weight(SCHEDULE, 0) == 0.9
-    assert averaging_weight(SCHEDULE, 10_000) == pytest.approx(0.1)
 
 
 def test_training_learns_and_leaves_averaged_weights(whole: tuple[nn.Module, Path]) -> None:
@@ -140,13 +42,6 @@ def test_training_learns_and_leaves_averaged_weights(whole: tuple[nn.Module, Pat
     saved = torch.load(directory / "checkpoint.pt", weights_only=True)
     assert all(torch.equal(weights, saved["average"][name]) for name, weights in module.state_dict().items())
     assert not torch.equal(saved["module"]["second.weight"], saved["average"]["second.weight"])
-
-
-def test_stage_trains_only_its_own_children(tmp_path: Path) -> None:
-    before = new_module().state_dict()
-    module, _ = run(tmp_path, work=stages()[1:])
-    assert torch.equal(module["first"].weight, before["first.weight"])
-    assert not torch.equal(module["second"].weight, before["second.weight"])
 
 
 def test_stage_begins_with_the_averages_of_the_one_before(tmp_path: Path) -> None:
@@ -160,48 +55,6 @@ def test_progress_runs_from_0_to_1_once_a_stage(whole: tuple[nn.Module, Path]) -
     means = [line["progress"] for line in lines(whole[1]) if line["split"] == "train"]
     expected = [sum(range(first, first + 5)) / 5 / 20 for first in (0, 5, 10, 15)]
     assert means == pytest.approx(expected * 2)
-
-
-def test_each_epoch_takes_rows_once_in_an_order_of_its_own(tmp_path: Path) -> None:
-    taken: list[int] = []
-
-    def remember(module: Any, row: Tensor, progress: float, generator: torch.Generator) -> dict[str, Tensor]:
-        taken.extend(row.tolist())
-        return {"loss": module["first"].weight.square().sum()}
-
-    work = stages(rows=(torch.arange(ROWS),), step=remember)[:1]
-    run(tmp_path, work=work)
-    epochs = [taken[start : start + 20] for start in range(0, 80, 20)]
-    assert len(taken) == 80
-    assert all(len(set(epoch)) == 20 for epoch in epochs)
-    assert len({tuple(epoch) for epoch in epochs}) == 4
-    assert set(taken) == set(range(ROWS))
-
-
-def test_gradients_are_clipped(tmp_path: Path) -> None:
-    norms = []
-
-    def steep(module: Any, inputs: Tensor, targets: Tensor, progress: float, generator: Any) -> dict[str, Tensor]:
-        return {"loss": 1e6 * module["first"].weight.sum()}
-
-    def look(stage: str, step: int) -> None:
-        norms.append(module["first"].weight.grad.norm().item())
-
-    module = new_module()
-    journal = Journal(tmp_path / "log.jsonl")
-    work = stages(step=steep)[:1]
-    train(
-        module,
-        work,
-        journal,
-        tmp_path / "checkpoint.pt",
-        generator=torch.Generator(),
-        checkpoint_s=1e9,
-        identity={},
-        after_step=look,
-    )
-    journal.close()
-    assert norms == pytest.approx([1.0] * 20, rel=1e-4)
 
 
 def test_journal_tells_training_and_validation_apart(whole: tuple[nn.Module, Path]) -> None:
@@ -325,16 +178,3 @@ def test_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
 
     with pytest.raises(TrainingError, match="loss became nan before step 5: lower the learning rate"):
         run(tmp_path, work=stages(step=diverge))
-
-
-def test_tensorboard_gets_every_figure(tmp_path: Path) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    journal = Journal(tmp_path / "log.jsonl", tensorboard=True)
-    journal.write("networks", "train", 7, loss=1.5)
-    journal.close()
-    events = EventAccumulator(str(tmp_path / "tensorboard"))
-    events.Reload()
-    [event] = events.Scalars("networks/train/loss")
-    assert (event.step, event.value) == (7, 1.5)
-    assert json.loads((tmp_path / "log.jsonl").read_text())["loss"] == 1.5
