@@ -1,8 +1,9 @@
 """MicroBatcher: rows of many callers in, one batch at a time through a graph, each caller's rows out.
 
-Nothing waits on a clock: what arrives in one turn of the event loop, or while a batch runs, goes together. Short
-batches run on the event loop itself, long ones in a thread. A request larger than a batch is split and joined. What a
-cancelled caller left, and what has passed its deadline, is skipped; a batch that fails, fails its members alone.
+Nothing waits on a clock: what arrives while turns of the event loop bring more of it, or while a batch runs, goes
+together. Short batches run on the event loop itself, long ones in a thread. A request larger than a batch is split
+and joined. What a cancelled caller left, and what has passed its deadline, is skipped; a batch that fails, fails its
+members alone.
 A deterministic request's rows go without company, in batches of one fixed size: the same shapes, so the same bits.
 Crankshaw et al. 2017, "Clipper", section 4.3, without its delay.
 """
@@ -18,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.errors import DeadlineExceeded, QueueFull
+from service.gathering import Gathering
 
 AnyArray = npt.NDArray[Any]
 Rows = Mapping[str, AnyArray]
@@ -52,6 +54,7 @@ class MicroBatcher:
         self._queue: deque[_Request] = deque()
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="graph")
         self._is_working = False
+        self._gathering = Gathering(self._work, lambda: len(self._queue))
         self.queued_rows = 0
 
     async def submit(
@@ -70,14 +73,14 @@ class MicroBatcher:
         self.queued_rows += request.rows
         if not self._is_working:
             self._is_working = True
-            loop.call_soon(self._work, loop)  # not now: what else this turn of the loop brings goes along
+            self._gathering.begin()
         return await request.answer
 
     def close(self) -> None:
         """Ends the thread once the batch in hand is done."""
         self._executor.shutdown(wait=True)
 
-    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _work(self) -> None:
         """The next batch, here or in the thread; the loop has a turn after each that runs here."""
         batch, rows = self._next_batch()
         if not rows:
@@ -85,23 +88,23 @@ class MicroBatcher:
         elif rows <= self._max_inline_rows:
             _share(batch, self._outcome(batch, rows))
             if self._queue:
-                loop.call_soon(self._work, loop)
+                asyncio.get_running_loop().call_soon(self._work)
             else:
                 self._is_working = False
         else:
             try:
-                self._executor.submit(self._run_in_thread, loop, batch, rows)
+                self._executor.submit(self._run_in_thread, asyncio.get_running_loop(), batch, rows)
             except RuntimeError as error:  # the thread has been ended
                 _share(batch, error)
                 self._is_working = False
 
     def _run_in_thread(self, loop: asyncio.AbstractEventLoop, batch: "list[_Part]", rows: int) -> None:
         outcome = self._outcome(batch, rows)
-        loop.call_soon_threadsafe(self._resume, loop, batch, outcome)
+        loop.call_soon_threadsafe(self._resume, batch, outcome)
 
-    def _resume(self, loop: asyncio.AbstractEventLoop, batch: "list[_Part]", outcome: "_Outcome") -> None:
+    def _resume(self, batch: "list[_Part]", outcome: "_Outcome") -> None:
         _share(batch, outcome)
-        self._work(loop)
+        self._work()
 
     def _next_batch(self) -> "tuple[list[_Part], int]":
         """Rows from the head of the queue, at most a batch of them; a request may give only some of its rows.

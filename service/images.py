@@ -18,7 +18,18 @@ from service.errors import InvalidImage, UnsupportedImageFormat
 from service.framing import SIDE, Fit, FloatArray, frame
 from service.image_header import Header, ImageLimits
 
-__all__ = ["Fit", "FloatArray", "ImageLimits", "Invert", "decode", "encode_grid", "encode_pngs", "frame", "grid"]
+__all__ = [
+    "Fit",
+    "FloatArray",
+    "ImageLimits",
+    "Invert",
+    "decode",
+    "digit",
+    "encode_grid",
+    "encode_pngs",
+    "frame",
+    "grid",
+]
 
 Invert = Literal["auto", "true", "false"]
 Samples = npt.NDArray[np.unsignedinteger[Any]]  # luminance: uint8 of 255 or uint16 of 65535
@@ -59,6 +70,16 @@ def decode(data: bytes, *, fit: Fit, invert: Invert, limits: ImageLimits) -> Flo
     return frame(_upright(pixels, header.orientation), fit)
 
 
+def digit(data: bytes, limits: ImageLimits) -> Samples | None:
+    """Samples (28, 28), uint8, of a file as nearly every client sends it; None for any other, which `decode` reads.
+
+    Raises InvalidImage, ImageTooLarge.
+    """
+    limits.check_bytes(len(data))
+    rows = png.read_digit(data, limits)
+    return None if rows is None else _undo_filters(rows)
+
+
 def encode_pngs(images: FloatArray) -> list[bytes]:
     """A grey 8-bit PNG of each of the images (n, h, w) in [0, 1], ink white on black as in MNIST: round(255·p)."""
     return [png.write(samples) for samples in _eight_bits(images)]
@@ -84,8 +105,9 @@ def grid(images: npt.NDArray[_Scalar], columns: int | None = None) -> npt.NDArra
 
 def _open(data: bytes, limits: ImageLimits) -> tuple[Header, Samples, FloatArray | None]:
     """Header, luminance (h, w) and, where some pixel may be transparent, alpha (h, w) in [0, 1]."""
-    if rows := png.read_digit(data, limits):
-        return _PLAIN, _undo_filters(rows), None
+    samples = digit(data, limits)
+    if samples is not None:
+        return _PLAIN, samples, None
     # A file that ends within the signature is cut short, not of another format.
     if data[:8] == png.SIGNATURE[: len(data)]:
         header = png.read(data, limits)
@@ -155,16 +177,12 @@ def _is_paper_light(samples: Samples, alpha: FloatArray | None) -> bool:
         shades = _ring(samples)
         shades.sort()
         middle = shades[(len(shades) - 1) // 2 : len(shades) // 2 + 1]  # one or two
-        twice = int(middle[0]) + int(middle[-1])
-        if twice != _top(samples):
-            return twice > _top(samples)
-        ring = _unit(middle)  # half as near as float32 has it
-    else:
-        light = _unit(samples) * alpha
-        on_white = float(light.sum()) < float(alpha.sum()) / 2
-        ring = _ring(light + (1 - alpha) if on_white else light)
-        ring.sort()
-        ring = ring[(len(ring) - 1) // 2 : len(ring) // 2 + 1]
+        return int(middle[0]) + int(middle[-1]) > _top(samples)
+    light = _unit(samples) * alpha
+    on_white = float(light.sum()) < float(alpha.sum()) / 2
+    ring = _ring(light + (1 - alpha) if on_white else light)
+    ring.sort()
+    ring = ring[(len(ring) - 1) // 2 : len(ring) // 2 + 1]
     return float(ring[0]) + float(ring[-1]) > 1  # twice the median
 
 

@@ -79,6 +79,33 @@ def read_images(body: bytes, content_type: str, options: ImageOptions) -> FloatA
     raise _unsupported(media_type, (*IMAGE_TYPES, FORM_TYPE, JSON_TYPE, ARRAY_TYPES[0], RAW_TYPE))
 
 
+def read_pictures(files: Sequence[bytes], options: ImageOptions) -> list[FloatArray | ServiceError]:
+    """What read_images gives or raises for each picture file, many of them in less time than one by one."""
+    if len(files) == 1:
+        return [_picture(files[0], options)]
+    digits = [_digit(file, options) for file in files]
+    usual = [digit for digit in digits if digit is not None]
+    framed = iter(_framed(np.stack(usual), options)[:, np.newaxis] if usual else ())
+    return [
+        _picture(file, options) if digit is None else next(framed) for file, digit in zip(files, digits, strict=True)
+    ]
+
+
+def _picture(file: bytes, options: ImageOptions) -> FloatArray | ServiceError:
+    try:
+        return _decoded([file], options)
+    except ServiceError as error:
+        return error
+
+
+def _digit(file: bytes, options: ImageOptions) -> npt.NDArray[Any] | None:
+    """None also for a bad file: read alone, it tells what is wrong."""
+    try:
+        return images.digit(file, options.limits) if options.fit != "mnist" else None
+    except ServiceError:
+        return None
+
+
 def read_latents(body: bytes, content_type: str, latent_dim: int, max_rows: int) -> FloatArray:
     """float32 (n, latent_dim), finite and at most MAX_LATENT in size; n from 1 to max_rows.
 
@@ -204,12 +231,13 @@ def _framed(values: npt.NDArray[Any], options: ImageOptions) -> FloatArray:
 
     values: (n, 28, 28), uint8 or float32 in [0, 1]. Returns (n, 1, 28, 28).
     """
-    pixels = _unit(values)
-    dark_ink = np.full(len(pixels), options.invert == "true")
+    dark_ink = np.full(len(values), options.invert == "true")
     if options.invert == "auto":
         dark_ink = _is_paper_light(values)
     if dark_ink.any():
-        pixels = np.where(dark_ink[:, np.newaxis, np.newaxis], 1 - pixels, pixels)
+        white = values.dtype.type(255 if values.dtype == np.uint8 else 1)
+        values = np.where(dark_ink[:, np.newaxis, np.newaxis], white - values, values)
+    pixels = _unit(values)
     if options.fit == "mnist":
         pixels = np.stack([images.frame(image, options.fit) for image in pixels])
     return np.ascontiguousarray(pixels[:, np.newaxis], np.float32)

@@ -16,6 +16,7 @@ from service.engine import Engine, Model
 from service.errors import InvalidParameter, MalformedBody, TooManyRows, UnsupportedMediaType
 from service.images import ImageLimits
 from service.outputs import Answer, Rendering
+from service.reader import PictureReader
 from service.routes import body, client
 from service.routes.errors import parameter_error
 from service.routes.reply import Reply, StreamReply
@@ -52,6 +53,7 @@ class Verbs:
         self._image_options = functools.cache(
             lambda fit, invert: inputs.ImageOptions(fit, invert, boundaries.images, self._limits.max_request_rows)
         )
+        self._pictures = PictureReader()
         self._request_timeout_s = boundaries.request_timeout_s
         self._clock = clock
 
@@ -166,6 +168,8 @@ class Verbs:
         options = self._image_options(query.fit, query.invert)
         content_type = _text(headers, b"content-type")
         is_array = content_type in inputs.PLAIN_TYPES and query.fit != "mnist"
+        if content_type in inputs.IMAGE_TYPES and len(content) <= _THREAD_BYTES:
+            return await self._pictures.read(content, options)
         if len(content) <= (_THREAD_ARRAY_BYTES if is_array else _THREAD_BYTES):
             return inputs.read_images(content, content_type, options)
         return await run_in_threadpool(inputs.read_images, content, content_type, options)
