@@ -1,7 +1,7 @@
 """Around every request: an id, a time, a count, and an answer even where the code has a bug. Pure ASGI."""
 
 import logging
-import os
+import random
 import re
 import time
 from collections.abc import Callable
@@ -17,6 +17,7 @@ _CLIENT_LEFT = 499  # before an answer began; nginx's number for it
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 _NO_STORE = (b"cache-control", b"no-store")
 _SET_HERE = frozenset({b"x-request-id", b"x-content-type-options"})
+_numbers = random.Random()
 _logger = logging.getLogger("service")
 
 
@@ -72,11 +73,11 @@ class RequestContext:
 
 
 def _request_id(scope: Scope) -> str:
-    """The client's, if it is sound, else 32 random hexadecimal digits."""
+    """The client's, if it is sound, else 32 random hexadecimal digits. They need not be hard to guess."""
     for name, value in scope["headers"]:
         if name == b"x-request-id":
             if _REQUEST_ID.fullmatch(value):
                 given: str = value.decode("ascii")
                 return given
             break  # of several the first counts
-    return os.urandom(16).hex()
+    return f"{_numbers.getrandbits(128):032x}"

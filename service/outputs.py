@@ -14,8 +14,8 @@ import functools
 import io
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -41,8 +41,7 @@ AnyArray = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What a route found out, before it has a form.
 
     rows: arrays by name, row i of each belonging together; `main` names the one that npy and raw carry.
@@ -55,7 +54,7 @@ class Answer:
     rows: Mapping[str, AnyArray]
     main: str = "images"
     first_index: int = 0
-    groups: Mapping[str, Mapping[str, AnyArray]] = field(default_factory=dict)
+    groups: Mapping[str, Mapping[str, AnyArray]] = MappingProxyType({})
 
     def arrays(self) -> dict[str, AnyArray]:
         """Rows and groups, by names of one level."""
@@ -63,21 +62,19 @@ class Answer:
         return {**self.rows, **grouped}
 
 
-@dataclass(frozen=True)
-class Rendering:
+class Rendering(NamedTuple):
     """How images are shown: numbers instead of PNGs in JSON; columns of a grid, None for a square one."""
 
     pixels: bool = False
     columns: int | None = None
 
 
-@dataclass(frozen=True)
-class Rendered:
+class Rendered(NamedTuple):
     """body: bytes, or a view of the array's own, which the server writes to the socket as it lies."""
 
     body: bytes | memoryview
     media_type: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 @functools.lru_cache(maxsize=64)  # clients send the same few, again and again

@@ -36,6 +36,7 @@ class HoldingTransport:
         self._loop = loop
         self._requests = requests
         self._held: list[bytes | memoryview] = []
+        self.is_closing = transport.is_closing  # asked for every answer; the rest is looked up
 
     def write(self, data: bytes | memoryview) -> None:
         if len(data) > _HELD_BYTES:

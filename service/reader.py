@@ -2,15 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from service import inputs
 from service.gathering import Gathering
 from service.inputs import FloatArray, ImageOptions
 
 
-@dataclass(frozen=True)
-class _Waiting:
+class _Waiting(NamedTuple):
     file: bytes
     options: ImageOptions
     pixels: "asyncio.Future[FloatArray]"

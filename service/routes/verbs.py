@@ -17,7 +17,8 @@ from service.errors import InvalidParameter, MalformedBody, TooManyRows, Unsuppo
 from service.images import ImageLimits
 from service.outputs import Answer, Rendering
 from service.reader import PictureReader
-from service.routes import body, client
+from service.routes import body
+from service.routes.client import Clients
 from service.routes.errors import parameter_error
 from service.routes.reply import Reply, StreamReply
 from service.sampling import Series, draw_noise
@@ -53,6 +54,7 @@ class Verbs:
         self._image_options = functools.cache(
             lambda fit, invert: inputs.ImageOptions(fit, invert, boundaries.images, self._limits.max_request_rows)
         )
+        self._clients = Clients()
         self._pictures = PictureReader()
         self._request_timeout_s = boundaries.request_timeout_s
         self._clock = clock
@@ -64,7 +66,7 @@ class Verbs:
         model = self._engine.model(query.model)
         images = await self._read_images(query, headers, receive)
         work = model.encode(images, self._deadline(), deterministic=query.deterministic)
-        posterior = await client.while_there(receive, work)
+        posterior = await self._clients.while_there(receive, work)
         rows = {"mean": posterior.mean}
         if posterior.log_var is not None:
             rows["log_var"] = posterior.log_var
@@ -82,7 +84,7 @@ class Verbs:
             self._limits.max_request_rows,
         )
         work = model.decode(latents, self._deadline(), deterministic=query.deterministic)
-        images = await client.while_there(receive, work)
+        images = await self._clients.while_there(receive, work)
         return await _respond(Answer(_metadata(model, query), {"images": images}), media_type, query)
 
     async def reconstruct(self, query: ReconstructQuery, scope: Scope, receive: Receive) -> Reply:
@@ -100,7 +102,7 @@ class Verbs:
             page = (metadata["seed"], noise.POSTERIOR_STREAM, 0, len(images), model.manifest.latent_dim)
             epsilon = (await draw_noise(*page))[1]
         work = model.reconstruct(images, self._deadline(), epsilon, deterministic=query.deterministic)
-        found = await client.while_there(receive, work)
+        found = await self._clients.while_there(receive, work)
         rows: dict[str, Any] = {"images": found.images, "mse": found.mse}
         if found.scores is not None:
             rows |= vars(found.scores)
@@ -142,14 +144,14 @@ class Verbs:
         series = Series(model, wish, seed, query.deterministic, self._deadline)
         if streamed and wish.count > min(_STREAM_ROWS, self._limits.max_sample_count):
             return await self._stream(series, media_type, metadata, receive)
-        samples = await client.while_there(receive, series.page(0, wish.count))
+        samples = await self._clients.while_there(receive, series.page(0, wish.count))
         rows = {name: values for name, values in vars(samples).items() if values is not None}
         return await _respond(Answer(metadata, rows, first_index=wish.offset), media_type, query)
 
     async def _stream(self, series: Series, media_type: str, metadata: Mapping[str, Any], receive: Receive) -> Reply:
         """The images page by page. What goes wrong with the first page is still told as an error."""
         count, rows = series.wish.count, min(_PAGE_ROWS, self._limits.max_sample_count)
-        first = (await client.while_there(receive, series.page(0, rows))).images
+        first = (await self._clients.while_there(receive, series.page(0, rows))).images
         head = outputs.stream_head(media_type, (count, *first.shape[1:]), first.dtype)
 
         async def chunks() -> AsyncGenerator[bytes | memoryview, None]:

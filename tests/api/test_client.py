@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 
 from service.app import create_app, load_engine
 from service.metrics import Metrics
-from service.routes.client import while_there
+from service.routes.client import Clients
 from service.settings import Settings
 
 HEADERS = [(b"content-type", b"application/octet-stream")]
@@ -59,6 +59,7 @@ def test_rows_of_a_client_that_left_are_not_computed(app: Any, metrics: Metrics,
 
     anyio.run(main)
     assert sent == []
+    metrics.refresh()
     counted = {"method": "POST", "route": "/decode", "status": "499"}
     assert metrics.registry.get_sample_value("vae_http_requests_total", counted) == 1
 
@@ -71,7 +72,7 @@ def test_work_whose_client_stays_is_done() -> None:
         return 7
 
     async def main() -> int:
-        return await while_there(receive, work())
+        return await Clients().while_there(receive, work())
 
     assert anyio.run(main) == 7
 
@@ -82,7 +83,7 @@ def test_a_cancelled_request_is_not_taken_for_a_client_that_left() -> None:
 
     async def main() -> None:
         with anyio.move_on_after(0) as scope:
-            await while_there(receive, anyio.sleep_forever())
+            await Clients().while_there(receive, anyio.sleep_forever())
         assert scope.cancelled_caught
 
     anyio.run(main)
@@ -97,8 +98,8 @@ def test_work_that_fails_fails_as_it_does() -> None:
 
     async def main() -> None:
         with pytest.raises(ValueError, match="so it is"):
-            await while_there(receive, work())
+            await Clients().while_there(receive, work())
         with pytest.raises(ClientDisconnect):
-            await while_there(receive, anyio.sleep_forever())
+            await Clients().while_there(receive, anyio.sleep_forever())
 
     anyio.run(main)

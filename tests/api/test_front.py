@@ -40,6 +40,7 @@ def status(sent: list[dict[str, Any]]) -> int:
 
 def counted(metrics: Metrics) -> dict[tuple[str, str, str], float]:
     """Requests for the verbs by method, route and status."""
+    metrics.refresh()
     samples = next(family for family in metrics.registry.collect() if family.name == "vae_http_requests").samples
     return {
         (sample.labels["method"], sample.labels["route"], sample.labels["status"]): sample.value
