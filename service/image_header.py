@@ -27,11 +27,14 @@ class ImageLimits:
         if size_bytes > self.max_bytes:
             raise ImageTooLarge(f"The image has {size_bytes} bytes; up to {self.max_bytes} are accepted.")
 
+    def allow_size(self, width: int, height: int) -> bool:
+        return max(width, height) <= self.max_side and width * height <= self.max_pixels
+
     def check_size(self, width: int, height: int) -> None:
         """Raises InvalidImage for a side of 0, ImageTooLarge for a side or an area beyond the limits."""
         if width == 0 or height == 0:
             raise InvalidImage(f"The image is {width}x{height} pixels; each side must be at least 1.")
-        if max(width, height) > self.max_side or width * height > self.max_pixels:
+        if not self.allow_size(width, height):
             raise ImageTooLarge(
                 f"The image is {width}x{height} pixels; sides up to {self.max_side} and {self.max_pixels}"
                 " pixels in all are accepted."

@@ -81,14 +81,11 @@ def read_images(body: bytes, content_type: str, options: ImageOptions) -> FloatA
 
 def read_pictures(files: Sequence[bytes], options: ImageOptions) -> list[FloatArray | ServiceError]:
     """What read_images gives or raises for each picture file, many of them in less time than one by one."""
-    if len(files) == 1:
-        return [_picture(files[0], options)]
-    digits = [_digit(file, options) for file in files]
-    usual = [digit for digit in digits if digit is not None]
-    framed = iter(_framed(np.stack(usual), options)[:, np.newaxis] if usual else ())
-    return [
-        _picture(file, options) if digit is None else next(framed) for file, digit in zip(files, digits, strict=True)
-    ]
+    if len(files) == 1 or options.fit == "mnist":
+        return [_picture(file, options) for file in files]
+    usual, samples = images.digits(files, options.limits)
+    read = dict(zip(usual, _framed(samples, options)[:, np.newaxis], strict=True))
+    return [read[i] if i in read else _picture(file, options) for i, file in enumerate(files)]
 
 
 def _picture(file: bytes, options: ImageOptions) -> FloatArray | ServiceError:
@@ -96,14 +93,6 @@ def _picture(file: bytes, options: ImageOptions) -> FloatArray | ServiceError:
         return _decoded([file], options)
     except ServiceError as error:
         return error
-
-
-def _digit(file: bytes, options: ImageOptions) -> npt.NDArray[Any] | None:
-    """None also for a bad file: read alone, it tells what is wrong."""
-    try:
-        return images.digit(file, options.limits) if options.fit != "mnist" else None
-    except ServiceError:
-        return None
 
 
 def read_latents(body: bytes, content_type: str, latent_dim: int, max_rows: int) -> FloatArray:
