@@ -57,13 +57,14 @@ class MicroBatcher:
         self._gathering = Gathering(self._work, lambda: len(self._queue))
         self.queued_rows = 0
 
-    async def submit(
+    def submit(
         self, inputs: Rows, outputs: Sequence[str], deadline: float, deterministic: bool = False
-    ) -> dict[str, AnyArray]:
+    ) -> "asyncio.Future[dict[str, AnyArray]]":
         """The named outputs for these rows. deadline: on this batcher's clock, in seconds.
 
         deterministic: the answer's bits do not depend on what else there is to do.
-        Raises QueueFull at once if the queue has no room, DeadlineExceeded if its turn comes too late, InferenceFailed.
+        Raises QueueFull at once if the queue has no room; the future, DeadlineExceeded if its turn comes too late, or
+        InferenceFailed.
         """
         loop = asyncio.get_running_loop()
         request = _Request(inputs, outputs, deadline, loop.create_future(), FIXED_ROWS if deterministic else 0)
@@ -74,7 +75,7 @@ class MicroBatcher:
         if not self._is_working:
             self._is_working = True
             self._gathering.begin()
-        return await request.answer
+        return request.answer
 
     def close(self) -> None:
         """Ends the thread once the batch in hand is done."""

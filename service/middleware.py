@@ -4,7 +4,7 @@ import logging
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -46,7 +46,7 @@ class RequestContext:
         scope.setdefault("state", {})["request_id"] = request_id
         status = _CLIENT_LEFT
 
-        async def send_with_headers(message: Message) -> None:
+        def send_with_headers(message: Message) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -55,7 +55,7 @@ class RequestContext:
                 if b"cache-control" not in dict(headers):
                     headers.append(_NO_STORE)
                 message["headers"] = headers
-            await send(message)
+            return send(message)
 
         try:
             await self._app(scope, receive, send_with_headers)

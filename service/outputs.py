@@ -114,7 +114,7 @@ def is_quick(answer: Answer, media_type: str) -> bool:
     if media_type in STREAMED:
         return main.nbytes <= _QUICK_BYTES
     if media_type == JSON and "images" not in answer.rows:
-        return sum(rows.size for rows in answer.rows.values()) <= _QUICK_NUMBERS
+        return main.size * len(answer.rows) <= _QUICK_NUMBERS
     return len(main) <= _QUICK_IMAGES
 
 

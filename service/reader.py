@@ -25,18 +25,18 @@ class PictureReader:
         self._waiting: list[_Waiting] = []
         self._gathering = Gathering(self._read, lambda: len(self._waiting))
 
-    async def read(self, file: bytes, options: ImageOptions) -> FloatArray:
-        """float32 (1, 1, 28, 28), as `inputs.read_images` gives it for the one file, or raises."""
+    def read(self, file: bytes, options: ImageOptions) -> "asyncio.Future[FloatArray]":
+        """float32 (1, 1, 28, 28), as `inputs.read_images` gives it for the one file, or what that raises."""
         if not self._waiting:
             self._gathering.begin()
-        waiting = _Waiting(file, options, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
-        return await waiting.pixels
+        pixels = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(file, options, pixels))
+        return pixels
 
     def _read(self) -> None:
         here, self._waiting = [one for one in self._waiting if not one.pixels.done()], []  # the others have left
-        for options in dict.fromkeys(one.options for one in here):
-            alike = [one for one in here if one.options == options]
+        for options in {id(one.options): one.options for one in here}.values():
+            alike = [one for one in here if one.options is options]
             found: Sequence[FloatArray | Exception]
             try:
                 found = inputs.read_pictures([one.file for one in alike], options)

@@ -28,6 +28,10 @@ class Reply(Response):
             (b"content-type", media_type.encode("latin-1")),
         ]
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body})
+
 
 class StreamReply(Reply):
     """An answer of known length that is sent as it is made, no faster than the client reads it."""

@@ -51,16 +51,16 @@ def make(graph: Graph, **options: Any) -> MicroBatcher:
     return MicroBatcher(graph.run, **{"max_batch_rows": 4, "max_queue_rows": 20, **options})
 
 
-async def hold(graph: Graph, batcher: MicroBatcher) -> "asyncio.Task[Any]":
+async def hold(graph: Graph, batcher: MicroBatcher) -> "asyncio.Future[Any]":
     """A first request that occupies the graph until `graph.opened` is set."""
     graph.opened.clear()
-    first = asyncio.create_task(batcher.submit(rows(0), ["double"], NEVER))
+    first = asyncio.ensure_future(batcher.submit(rows(0), ["double"], NEVER))
     await asyncio.to_thread(graph.entered.wait, 10)
     return first
 
 
-async def submitted(batcher: MicroBatcher, *requests: Any) -> "list[asyncio.Task[Any]]":
-    tasks = [asyncio.create_task(request) for request in requests]
+async def submitted(batcher: MicroBatcher, *requests: Any) -> "list[asyncio.Future[Any]]":
+    tasks = [asyncio.ensure_future(request) for request in requests]
     await asyncio.sleep(0)  # each runs up to its place in the queue
     return tasks
 
@@ -214,7 +214,7 @@ async def test_many_random_callers_each_get_their_own_rows(graph: Graph, max_inl
         is_late, is_deterministic = rng.random(2) < 0.1
         for _ in range(rng.integers(0, 3)):
             await asyncio.sleep(0)
-        request = asyncio.create_task(
+        request = asyncio.ensure_future(
             batcher.submit(
                 {"x": values[:, np.newaxis]}, wanted, float("-inf") if is_late else NEVER, bool(is_deterministic)
             )

@@ -63,7 +63,7 @@ async def test_each_caller_gets_its_own() -> None:
 async def test_a_caller_that_left_is_not_read_for() -> None:
     reader = PictureReader()
     with mock.patch.object(inputs, "read_pictures", wraps=inputs.read_pictures) as read:
-        gone, there = (asyncio.create_task(reader.read(FILES[i], OPTIONS[0])) for i in (0, 1))
+        gone, there = (asyncio.ensure_future(reader.read(FILES[i], OPTIONS[0])) for i in (0, 1))
         await asyncio.sleep(0)
         gone.cancel()
         assert (await there).tobytes() == alone(FILES[1], OPTIONS[0])
