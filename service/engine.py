@@ -5,7 +5,7 @@ Each verb is composed from the bundle's four graphs, each behind its own micro-b
 
 import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,17 +38,17 @@ class Posterior:
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """images: float32 (n, 1, 28, 28). mse: mean squared ink per pixel, float64 (n,). scores: a VAE's only.
+    """images: float32 (n, 1, 28, 28). Where scores were asked for, mse: mean squared ink per pixel, float64 (n,).
 
-    percentiles: of each score by its name, among those of test digits, 0 to 100, float64 (n,); empty for a draw, and
-    for a bundle without calibration.
+    scores: a VAE's only. percentiles: of each score by its name, among those of test digits, 0 to 100, float64 (n,);
+    empty for a draw, and for a bundle without calibration.
     """
 
     images: FloatArray
     latents: FloatArray
-    mse: Float64Array
-    scores: Scores | None
-    percentiles: Mapping[str, Float64Array]
+    mse: Float64Array | None = None
+    scores: Scores | None = None
+    percentiles: Mapping[str, Float64Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -160,10 +160,17 @@ class Model:
         return images
 
     async def reconstruct(
-        self, images: FloatArray, deadline: float, noise: FloatArray | None = None, *, deterministic: bool = False
+        self,
+        images: FloatArray,
+        deadline: float,
+        noise: FloatArray | None = None,
+        *,
+        scored: bool = True,
+        deterministic: bool = False,
     ) -> Reconstruction:
         """Encodes and decodes each image, at the posterior's mean or, given noise (n, latent_dim), at a draw.
 
+        scored: to tell how well, which a VAE's density makes the dearest part of it.
         Raises QueueFull, DeadlineExceeded, InferenceFailed.
         """
         posterior = await self.encode(images, deadline, deterministic=deterministic)
@@ -171,8 +178,10 @@ class Model:
         if noise is not None and posterior.log_var is not None:
             std = np.exp(posterior.log_var / np.float32(2))
             latents = (latents + std * noise).astype(np.float32)  # (n, d)
-        wanted = ("image", "logit") if self.is_probabilistic else ("image",)
+        wanted = ("image", "logit") if scored and self.is_probabilistic else ("image",)
         outputs = await self.batchers["decoder"].submit({"latent": latents}, wanted, deadline, deterministic)
+        if not scored:
+            return Reconstruction(outputs["image"], latents)
         found = {"mse": squared_error(images, outputs["image"])}
         evidence = None
         if posterior.log_var is not None:

@@ -13,7 +13,7 @@ import functools
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +54,13 @@ class ImageOptions:
     max_rows: int
 
 
+class Picture(NamedTuple):
+    """A file, PNG or JPEG, and how it is to be read."""
+
+    file: bytes
+    options: ImageOptions
+
+
 def read_images(body: bytes, content_type: str, options: ImageOptions) -> FloatArray:
     """float32 (n, 1, 28, 28) in [0, 1], 1 is ink; n from 1 to options.max_rows.
 
@@ -79,13 +86,15 @@ def read_images(body: bytes, content_type: str, options: ImageOptions) -> FloatA
     raise _unsupported(media_type, (*IMAGE_TYPES, FORM_TYPE, JSON_TYPE, ARRAY_TYPES[0], RAW_TYPE))
 
 
-def read_pictures(files: Sequence[bytes], options: ImageOptions) -> list[FloatArray | ServiceError]:
-    """What read_images gives or raises for each picture file, many of them in less time than one by one."""
-    if len(files) == 1 or options.fit == "mnist":
-        return [_picture(file, options) for file in files]
-    usual, samples = images.digits(files, options.limits)
-    read = dict(zip(usual, _framed(samples, options)[:, np.newaxis], strict=True))
-    return [read[i] if i in read else _picture(file, options) for i, file in enumerate(files)]
+def read_pictures(pictures: Sequence[Picture]) -> Sequence[FloatArray | ServiceError]:
+    """What read_images gives or raises for each, many of them in less time than one by one."""
+    read: dict[int, FloatArray] = {}
+    for options in {id(picture.options): picture.options for picture in pictures}.values():
+        alike = [i for i, picture in enumerate(pictures) if picture.options is options]
+        if len(alike) > 1 and options.fit != "mnist":
+            usual, samples = images.digits([pictures[i].file for i in alike], options.limits)
+            read |= zip((alike[i] for i in usual), _framed(samples, options)[:, np.newaxis], strict=True)
+    return [read[i] if i in read else _picture(*picture) for i, picture in enumerate(pictures)]
 
 
 def _picture(file: bytes, options: ImageOptions) -> FloatArray | ServiceError:

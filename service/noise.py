@@ -6,7 +6,10 @@ and machines. They become normal through the inverse distribution function (Wich
 with + − × ÷ and √ alone: IEEE 754 fixes those to the last bit, while a library's log or cos may change with its build.
 """
 
-from typing import Final
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -49,18 +52,46 @@ _LN_2 = 0.693147180559945309417
 _ARTANH = tuple(2.0 / (2 * k + 1) for k in reversed(range(12)))  # highest power first
 
 
-def draw(
-    seed: int, stream: int, first: int, count: int, width: int, rows: slice | npt.NDArray[np.intp] = slice(None)
-) -> tuple[Float64Array, npt.NDArray[np.float32]]:
-    """Rows first … first+count−1 of a stream: one uniform in (0, 1) and `width` standard normals each.
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows first … first+count−1 of a stream, or those of them that `rows` names. width: normals in a row."""
 
-    rows: which of them to give, all if left out. Returns (rows,) float64 and (rows, width) float32.
-    """
-    blocks = -(-(1 + width) // _BLOCK_WORDS)
-    philox = np.random.Philox(key=seed, counter=(stream << 128) + first * blocks)
-    words = philox.random_raw(count * blocks * _BLOCK_WORDS).reshape(count, -1)[rows, : 1 + width]
-    uniforms = ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53  # never 0, never 1
-    return uniforms[:, 0], normal_quantile(uniforms[:, 1:]).astype(np.float32)
+    seed: int
+    stream: int
+    first: int
+    count: int
+    width: int
+    rows: npt.NDArray[np.intp] | None = None
+
+
+class Draw(NamedTuple):
+    """uniforms: one a row, in (0, 1), float64 (rows,). normals: standard normal, float32 (rows, width)."""
+
+    uniforms: Float64Array
+    normals: npt.NDArray[np.float32]
+
+
+def draw(pages: Sequence[Page]) -> list[Draw]:
+    """A draw for each page. Its bits do not depend on which other pages there are."""
+    uniforms = [_uniforms(page) for page in pages]
+    normals = normal_quantile(np.concatenate([rows[:, 1:].ravel() for rows in uniforms])).astype(np.float32)
+    ends = itertools.accumulate(rows[:, 1:].size for rows in uniforms)
+    parts = [normals[end - rows[:, 1:].size : end] for rows, end in zip(uniforms, ends, strict=True)]
+    return [
+        Draw(rows[:, 0], part.reshape(len(rows), page.width))
+        for page, rows, part in zip(pages, uniforms, parts, strict=True)
+    ]
+
+
+def _uniforms(page: Page) -> Float64Array:
+    """(rows, 1 + width)"""
+    blocks = -(-(1 + page.width) // _BLOCK_WORDS)
+    philox = np.random.Philox(key=page.seed, counter=(page.stream << 128) + page.first * blocks)
+    words = philox.random_raw(page.count * blocks * _BLOCK_WORDS).reshape(page.count, -1)[:, : 1 + page.width]
+    if page.rows is not None:
+        words = words[page.rows]
+    uniforms: Float64Array = ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53  # never 0, never 1
+    return uniforms
 
 
 def normal_quantile(probabilities: Float64Array) -> Float64Array:

@@ -31,6 +31,7 @@ RAW: Final = "application/octet-stream"
 NPZ: Final = "application/x-npz"
 ZIP: Final = "application/zip"
 
+DETAILED: Final = (JSON, NPZ, ZIP)  # hold more than the main array
 STREAMED: Final = (NPY, RAW)  # a row needs nothing of the rows after it
 IMAGE_OFFERS: Final = (JSON, PNG, NPY, RAW, NPZ, ZIP)
 LATENT_OFFERS: Final = (JSON, NPY, RAW, NPZ)

@@ -12,23 +12,31 @@ import numpy as np
 from service import noise
 from service.engine import FloatArray, IndexArray, LabelArray, Model, Rejection, Samples
 from service.errors import InvalidParameter
+from service.noise import Draw, Page
 from service.schemas import SampleBody
+from service.together import Together
 
 _THREAD_ROWS = 16  # drawing noise for more takes about a millisecond: off the event loop, at a thread's 0.1 ms
 
 
-async def draw_noise(
-    seed: int, stream: int, first: int, count: int, width: int, rows: slice | IndexArray = slice(None)
-) -> tuple[noise.Float64Array, FloatArray]:
-    """As `noise.draw`, in a thread where there are many rows."""
-    page = (seed, stream, first, count, width, rows)
-    return noise.draw(*page) if count <= _THREAD_ROWS else await asyncio.to_thread(noise.draw, *page)
+class NoiseSource:
+    """Draws what is little for all requests that arrive at the same time at once, what is much in a thread."""
+
+    def __init__(self) -> None:
+        self._little = Together(noise.draw)
+
+    async def draw(self, page: Page) -> Draw:
+        """As `noise.draw` for this one page."""
+        if page.count <= _THREAD_ROWS:
+            return await self._little.ask(page)
+        return (await asyncio.to_thread(noise.draw, [page]))[0]
 
 
 @dataclass(frozen=True)
 class Series:
     """The samples of one wish. deadline: of what begins now."""
 
+    source: NoiseSource
     model: Model
     wish: SampleBody
     seed: int
@@ -42,14 +50,14 @@ class Series:
         """
         first += self.wish.offset
 
-        async def draw(attempt: int, rows: slice | IndexArray = slice(None)) -> tuple[noise.Float64Array, FloatArray]:
+        async def draw(attempt: int, rows: IndexArray | None = None) -> Draw:
             stream = noise.SAMPLE_STREAM + attempt * noise.STREAMS
-            width = self.model.manifest.latent_dim
-            uniforms, normals = await draw_noise(self.seed, stream, first, count, width, rows)
-            return uniforms, normals * np.float32(self.wish.temperature)
+            page = Page(self.seed, stream, first, count, self.model.manifest.latent_dim, rows)
+            uniforms, normals = await self.source.draw(page)
+            return Draw(uniforms, normals * np.float32(self.wish.temperature))
 
         async def redraw(attempt: int, rows: IndexArray) -> FloatArray:
-            return (await draw(attempt, rows))[1]
+            return (await draw(attempt, rows)).normals
 
         uniforms, epsilon = await draw(0)
         rejection = Rejection(self.wish.min_confidence, redraw) if self.wish.min_confidence > 0 else None

@@ -15,14 +15,16 @@ from service import arrays, inputs, noise, outputs
 from service.engine import Engine, Model
 from service.errors import InvalidParameter, MalformedBody, TooManyRows, UnsupportedMediaType
 from service.images import ImageLimits
+from service.inputs import Picture
+from service.noise import Page
 from service.outputs import Answer, Rendering
-from service.reader import PictureReader
 from service.routes import body
 from service.routes.client import Clients
 from service.routes.errors import parameter_error
 from service.routes.reply import Reply, StreamReply
-from service.sampling import Series, draw_noise
+from service.sampling import NoiseSource, Series
 from service.schemas import ImageInputQuery, ImageOutputQuery, Limits, Query, ReconstructQuery, SampleBody, SampleQuery
+from service.together import Together
 
 # A larger body than that of one small PNG may hide a megapixel, and larger arrays take more than half a millisecond:
 # they are read off the event loop, at the price of a thread's 0.1 ms.
@@ -55,7 +57,8 @@ class Verbs:
             lambda fit, invert: inputs.ImageOptions(fit, invert, boundaries.images, self._limits.max_request_rows)
         )
         self._clients = Clients()
-        self._pictures = PictureReader()
+        self._noise = NoiseSource()
+        self._pictures = Together(inputs.read_pictures)
         self._request_timeout_s = boundaries.request_timeout_s
         self._clock = clock
 
@@ -99,11 +102,14 @@ class Verbs:
         epsilon = None
         if query.draw:
             metadata["seed"] = _seed(query.seed)
-            page = (metadata["seed"], noise.POSTERIOR_STREAM, 0, len(images), model.manifest.latent_dim)
-            epsilon = (await draw_noise(*page))[1]
-        work = model.reconstruct(images, self._deadline(), epsilon, deterministic=query.deterministic)
+            page = Page(metadata["seed"], noise.POSTERIOR_STREAM, 0, len(images), model.manifest.latent_dim)
+            epsilon = (await self._noise.draw(page)).normals
+        scored = media_type in outputs.DETAILED
+        work = model.reconstruct(images, self._deadline(), epsilon, scored=scored, deterministic=query.deterministic)
         found = await self._clients.while_there(receive, work)
-        rows: dict[str, Any] = {"images": found.images, "mse": found.mse}
+        rows: dict[str, Any] = {"images": found.images}
+        if found.mse is not None:
+            rows["mse"] = found.mse
         if found.scores is not None:
             rows |= vars(found.scores)
         groups = {"percentiles": found.percentiles} if found.percentiles else {}
@@ -141,7 +147,7 @@ class Verbs:
         metadata = _metadata(model, query) | {"seed": seed, "offset": wish.offset, "temperature": wish.temperature}
         if wish.min_confidence > 0:
             metadata["min_confidence"] = wish.min_confidence
-        series = Series(model, wish, seed, query.deterministic, self._deadline)
+        series = Series(self._noise, model, wish, seed, query.deterministic, self._deadline)
         if streamed and wish.count > min(_STREAM_ROWS, self._limits.max_sample_count):
             return await self._stream(series, media_type, metadata, receive)
         samples = await self._clients.while_there(receive, series.page(0, wish.count))
@@ -171,7 +177,7 @@ class Verbs:
         content_type = _text(headers, b"content-type")
         is_array = content_type in inputs.PLAIN_TYPES and query.fit != "mnist"
         if content_type in inputs.IMAGE_TYPES and len(content) <= _THREAD_BYTES:
-            return await self._pictures.read(content, options)
+            return await self._pictures.ask(Picture(content, options))
         if len(content) <= (_THREAD_ARRAY_BYTES if is_array else _THREAD_BYTES):
             return inputs.read_images(content, content_type, options)
         return await run_in_threadpool(inputs.read_images, content, content_type, options)

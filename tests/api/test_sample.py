@@ -1,6 +1,7 @@
 """GET and POST /sample: new digits, addressed by seed and index."""
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +9,11 @@ import pytest
 from service import noise
 from tests import bundles
 from tests.conftest import Client
+
+
+def normals(*page: Any) -> Any:
+    """(rows, width)"""
+    return noise.draw([noise.Page(*page)])[0].normals
 
 
 def arrays(response: object) -> dict[str, np.ndarray]:
@@ -22,7 +28,7 @@ def sample(client: Client, **query: object) -> dict[str, np.ndarray]:
 
 def test_samples_are_the_prior_and_the_decoder_on_the_seeded_noise(client: Client) -> None:
     found = sample(client, count=5, seed=3, label=2, temperature=0.5)
-    epsilon = noise.draw(3, noise.SAMPLE_STREAM, 0, 5, bundles.LATENT_DIM)[1]
+    epsilon = normals(3, noise.SAMPLE_STREAM, 0, 5, bundles.LATENT_DIM)
     np.testing.assert_allclose(found["latents"], 0.5 * epsilon + 2, rtol=1e-6)
     np.testing.assert_allclose(found["images"], bundles.image(found["latents"]), atol=1e-6)
     assert found["labels"].tolist() == [2] * 5
@@ -73,7 +79,7 @@ def test_unsure_samples_are_drawn_again_and_sure_ones_left_alone(client: Client)
 def test_tries_are_bounded_and_the_most_confident_one_is_kept(client: Client) -> None:
     found = sample(client, count=20, seed=4, label=1, min_confidence=0.999)
     tries = [
-        noise.draw(4, noise.SAMPLE_STREAM + attempt * noise.STREAMS, 0, 20, bundles.LATENT_DIM)[1] + 1
+        normals(4, noise.SAMPLE_STREAM + attempt * noise.STREAMS, 0, 20, bundles.LATENT_DIM) + 1
         for attempt in range(16)
     ]
     best = np.max([confidence(latents, found["labels"]) for latents in tries], axis=0)
@@ -88,7 +94,7 @@ def test_each_sample_tells_the_tries_it_took_and_is_the_draw_of_its_last(client:
     assert len(set(found["tries"])) > 2
     for i, tries in enumerate(found["tries"]):
         streams = [noise.SAMPLE_STREAM + attempt * noise.STREAMS for attempt in range(tries)]
-        latents = np.stack([0.5 * noise.draw(4, stream, 3 + i, 1, 2)[1][0] + 2 for stream in streams])  # (tries, d)
+        latents = np.stack([0.5 * normals(4, stream, 3 + i, 1, 2)[0] + 2 for stream in streams])  # (tries, d)
         np.testing.assert_allclose(found["latents"][i], latents[-1], rtol=1e-6)
         assert (confidence(latents[:-1], np.full(tries - 1, 2)) < 0.8).all()
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -104,3 +105,16 @@ async def test_bits_that_vary_with_the_batch_do_not_reach_deterministic_answers(
     for rows in COMPANIES[:-1]:
         assert bool(differing(await wishes.answers(model, rows, deterministic), whole, rows)) is not agrees, rows
     model.close()
+
+
+@pytest.mark.parametrize("directory", COMMITTED, ids=[path.parent.name for path in COMMITTED])
+async def test_a_reconstruction_that_is_not_scored_is_the_same_image_without_the_density(directory: Path) -> None:
+    model = load(directory)
+    images = Wishes(model).images
+    scored = await model.reconstruct(images, NEVER, deterministic=True)
+    with mock.patch.dict(model.batchers):
+        model.batchers.pop("density", None)
+        bare = await model.reconstruct(images, NEVER, scored=False, deterministic=True)
+    assert np.array_equal(bare.images, scored.images)
+    assert np.array_equal(bare.latents, scored.latents)
+    assert (bare.mse, bare.scores, bare.percentiles) == (None, None, {})

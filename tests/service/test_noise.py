@@ -1,6 +1,7 @@
 """Seeded noise: right in distribution, addressed by index, the same for ever."""
 
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,10 @@ KNOWN_NORMALS = [
 ]
 
 
+def drawn(*page: Any) -> noise.Draw:
+    return noise.draw([noise.Page(*page)])[0]
+
+
 def test_quantiles_agree_with_the_standard_library() -> None:
     tails = 10.0 ** -np.arange(1, 301, 7)
     probabilities = np.concatenate([tails, np.linspace(0.001, 0.999, 997), 1 - tails[tails > 1e-12]])
@@ -28,7 +33,7 @@ def test_quantiles_agree_with_the_standard_library() -> None:
 
 
 def test_draws_are_standard_normal() -> None:
-    uniforms, normals = noise.draw(1, noise.SAMPLE_STREAM, 0, 50_000, 20)
+    uniforms, normals = drawn(1, noise.SAMPLE_STREAM, 0, 50_000, 20)
     n = normals.size
     assert abs(normals.mean()) < 5 / np.sqrt(n)
     assert abs(normals.var() - 1) < 5 * np.sqrt(2 / n)
@@ -39,7 +44,7 @@ def test_draws_are_standard_normal() -> None:
 
 def test_the_series_of_a_seed_never_changes() -> None:
     """Known answers: a change here would change every sample that a client once noted by its seed."""
-    uniforms, normals = noise.draw(1, noise.SAMPLE_STREAM, 0, 2, 3)
+    uniforms, normals = drawn(1, noise.SAMPLE_STREAM, 0, 2, 3)
     assert [value.hex() for value in uniforms] == KNOWN_UNIFORMS
     assert [float(value).hex() for value in normals.ravel()] == KNOWN_NORMALS
 
@@ -53,17 +58,17 @@ def test_the_series_of_a_seed_never_changes() -> None:
 )
 def test_a_row_depends_on_its_index_alone(seed: int, first: int, count: int, width: int, data: st.DataObject) -> None:
     row = data.draw(st.integers(0, count - 1))
-    uniforms, normals = noise.draw(seed, noise.SAMPLE_STREAM, first, count, width)
-    uniform, normal = noise.draw(seed, noise.SAMPLE_STREAM, first + row, 1, width)
+    uniforms, normals = drawn(seed, noise.SAMPLE_STREAM, first, count, width)
+    uniform, normal = drawn(seed, noise.SAMPLE_STREAM, first + row, 1, width)
     assert uniform[0] == uniforms[row]
     assert (normal[0] == normals[row]).all()
     assert np.isfinite(normals).all()
 
 
 def test_chosen_rows_are_those_of_the_whole_page() -> None:
-    uniforms, normals = noise.draw(5, noise.SAMPLE_STREAM, 100, 50, 7)
+    uniforms, normals = drawn(5, noise.SAMPLE_STREAM, 100, 50, 7)
     chosen = np.array([3, 0, 49])
-    some = noise.draw(5, noise.SAMPLE_STREAM, 100, 50, 7, chosen)
+    some = drawn(5, noise.SAMPLE_STREAM, 100, 50, 7, chosen)
     assert (some[0] == uniforms[chosen]).all()
     assert (some[1] == normals[chosen]).all()
 
@@ -73,4 +78,27 @@ def test_chosen_rows_are_those_of_the_whole_page() -> None:
 )
 def test_seeds_streams_and_indices_differ(other: tuple[int, int, int]) -> None:
     seed, stream, first = other
-    assert not np.isin(noise.draw(seed, stream, first, 1, 20)[1], noise.draw(1, 0, 0, 1, 20)[1]).any()
+    assert not np.isin(drawn(seed, stream, first, 1, 20)[1], drawn(1, 0, 0, 1, 20)[1]).any()
+
+
+@given(
+    st.lists(
+        st.builds(
+            noise.Page,
+            st.integers(0, noise.MAX_SEED),
+            st.integers(0, 5),
+            st.integers(0, 2**53),
+            st.integers(1, 5),
+            st.integers(1, 9),
+            st.sampled_from([None, np.array([0]), np.array([], np.intp)]),
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_a_page_does_not_depend_on_its_company(pages: list[noise.Page]) -> None:
+    for page, together in zip(pages, noise.draw(pages), strict=True):
+        (alone,) = noise.draw([page])
+        assert together.normals.shape == (len(together.uniforms), page.width)
+        assert (together.uniforms == alone.uniforms).all()
+        assert (together.normals == alone.normals).all()
