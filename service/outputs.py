@@ -36,7 +36,8 @@ STREAMED: Final = (NPY, RAW)  # a row needs nothing of the rows after it
 IMAGE_OFFERS: Final = (JSON, PNG, NPY, RAW, NPZ, ZIP)
 LATENT_OFFERS: Final = (JSON, NPY, RAW, NPZ)
 
-_QUICK_BYTES, _QUICK_NUMBERS, _QUICK_IMAGES = 4 << 20, 16_384, 16  # to copy, to print, to deflate
+_QUICK_BYTES, _QUICK_NUMBERS = 4 << 20, 16_384  # to copy, to print
+_QUICK_TILES, _QUICK_IMAGES = 100, 16  # to deflate, in one grid or each alone
 
 AnyArray = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float32]
@@ -116,7 +117,7 @@ def is_quick(answer: Answer, media_type: str) -> bool:
         return main.nbytes <= _QUICK_BYTES
     if media_type == JSON and "images" not in answer.rows:
         return main.size * len(answer.rows) <= _QUICK_NUMBERS
-    return len(main) <= _QUICK_IMAGES
+    return len(main) <= (_QUICK_TILES if media_type == PNG else _QUICK_IMAGES)
 
 
 def stream_head(media_type: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Rendered:
