@@ -24,9 +24,7 @@ Float64Array = npt.NDArray[np.float64]
 LabelArray = npt.NDArray[np.int64]
 IndexArray = npt.NDArray[np.intp]
 
-_INLINE_S = (
-    1.5e-3  # a batch this short runs on the event loop: a thread would cost it 0.1 ms, its neighbours gain little
-)
+_INLINE_S = 1.5e-3  # a batch this short runs on the event loop: a thread would cost it 0.1 ms and gain others little
 MAX_TRIES = 16  # draws of one latent until it is confident enough
 
 
