@@ -84,7 +84,7 @@ class Metrics:
         )
 
     def request(self, method: str, route: str, status: int, duration_s: float) -> None:
-        """Noted now and counted with many others, which takes a quarter of the time; at the latest as it is told."""
+        """Noted now, and counted with many others, at the latest when metrics are told."""
         self._answered.append((method, route, status, duration_s))
         if len(self._answered) >= _COUNTED_AT_ONCE:
             self._count()
