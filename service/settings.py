@@ -40,7 +40,7 @@ class Settings(BaseModel):
         0, "processes", "that serve side by side; 0 takes one for each core, and one for device cuda", ge=0, le=256
     )
     threads: int = _setting(1, "threads", "of onnxruntime within one graph", ge=1, le=64)
-    max_batch_rows: int = _setting(256, "rows", "through a graph at once; fewer where more are no faster", ge=1, le=4096)
+    max_batch_rows: int = _setting(256, "rows", "through a graph at once; fewer if more are no faster", ge=1, le=4096)
     max_queue_rows: int = _setting(16384, "rows", "that may wait before a graph; beyond it 503", ge=1)
     max_request_rows: int = _setting(1024, "rows", "in one request's body", ge=1)
     max_sample_count: int = _setting(10000, "rows", "in one answer of /sample", ge=1)
