@@ -126,15 +126,15 @@ def _open(data: bytes, limits: ImageLimits) -> tuple[Header, Samples, FloatArray
         raise InvalidImage(_UNDECODABLE) from error
 
 
-def _undo_filters(digits: Sequence[bytes]) -> Samples:
-    """Samples (n, 28, 28) of the inflated rows of digits' PNGs: all are read as one tall picture's, in one go.
+def _undo_filters(rows: Sequence[bytes]) -> Samples:
+    """Samples (n, 28, 28) of the inflated rows of each digit's PNG: all are read as one tall picture's, in one go.
 
     A row refers to the one above, so a blank row parts each digit from the next, as a picture's edge would.
     Pillow's own decoder, without the objects around it that cost more than the work: `Image.frombytes`, `tobytes`.
     """
-    samples = np.zeros((len(digits), SIDE + 1, SIDE), np.uint8)  # the blank row after the last is not read
-    for start in range(0, len(digits), _DIGITS_AT_ONCE):
-        some = digits[start : start + _DIGITS_AT_ONCE]
+    samples = np.zeros((len(rows), SIDE + 1, SIDE), np.uint8)  # the blank row after the last is not read
+    for start in range(0, len(rows), _DIGITS_AT_ONCE):
+        some = rows[start : start + _DIGITS_AT_ONCE]
         box = (0, 0, SIDE, len(some) * (SIDE + 1) - 1)
         image = _imaging.new("L", box[2:])
         decoder, encoder = _imaging.zip_decoder("L", "L"), _imaging.raw_encoder("L", "L", 0, 1)

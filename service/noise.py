@@ -74,12 +74,12 @@ class Draw(NamedTuple):
 def draw(pages: Sequence[Page]) -> list[Draw]:
     """A draw for each page. Its bits do not depend on which other pages there are."""
     uniforms = [_uniforms(page) for page in pages]
-    normals = normal_quantile(np.concatenate([rows[:, 1:].ravel() for rows in uniforms])).astype(np.float32)
-    ends = itertools.accumulate(rows[:, 1:].size for rows in uniforms)
-    parts = [normals[end - rows[:, 1:].size : end] for rows, end in zip(uniforms, ends, strict=True)]
+    flat = [rows[:, 1:].ravel() for rows in uniforms]
+    normals = normal_quantile(np.concatenate(flat)).astype(np.float32)
+    ends = itertools.accumulate(part.size for part in flat)
     return [
-        Draw(rows[:, 0], part.reshape(len(rows), page.width))
-        for page, rows, part in zip(pages, uniforms, parts, strict=True)
+        Draw(rows[:, 0], normals[end - part.size : end].reshape(len(rows), page.width))
+        for page, rows, part, end in zip(pages, uniforms, flat, ends, strict=True)
     ]
 
 
