@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import functools
 import logging
 from collections.abc import AsyncIterator
 
@@ -14,7 +13,7 @@ from service import bundle
 from service.engine import Engine, EngineLimits, Model
 from service.images import ImageLimits
 from service.metrics import Metrics
-from service.middleware import RequestContext
+from service.middleware import ContextMiddleware
 from service.routes import autoencoder, errors, health, models
 from service.routes.front import Front
 from service.routes.verbs import Boundaries, Verbs
@@ -33,8 +32,11 @@ same seed gives the same answer, so a proxy may retry it.
 """
 
 
-def create_app(settings: Settings, engine: Engine | None = None, metrics: Metrics | None = None) -> Front:
-    """The ASGI application; `app` of it is FastAPI's. engine: made from settings if not given. Raises StartError."""
+def create_app(settings: Settings, engine: Engine | None = None, metrics: Metrics | None = None) -> FastAPI:
+    """The ASGI application. Its state has `engine`, and `front`, which answers the verbs with less ado.
+
+    engine: made from settings if not given. Raises StartError.
+    """
     metrics = metrics or Metrics()
     engine = engine or load_engine(settings, metrics)
 
@@ -72,14 +74,14 @@ def create_app(settings: Settings, engine: Engine | None = None, metrics: Metric
         settings.request_timeout_s,
     )
     verbs = Verbs(engine, boundaries)
-    app.include_router(autoencoder.router(verbs, engine.default.manifest.latent_dim))
+    app.include_router(autoencoder.router(verbs, engine.default.manifest.latent_dim, settings.max_body_bytes))
     app.include_router(models.router(engine, limits))
     app.include_router(health.router(engine, metrics))
-    app.state.engine = engine
     errors.install(app)
-    context = functools.partial(RequestContext, metrics=metrics, on_bug=errors.bug)
-    app.add_middleware(context)
-    return Front(app, autoencoder.hot_routes(verbs), context)
+    app.add_middleware(ContextMiddleware, metrics=metrics, on_bug=errors.bug)
+    app.state.engine = engine
+    app.state.front = Front(autoencoder.listed(verbs), metrics, settings.max_body_bytes)
+    return app
 
 
 async def _refresh(metrics: Metrics) -> None:

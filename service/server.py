@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import functools
 import gc
 import signal
 import socket
@@ -14,6 +15,7 @@ import uvicorn
 
 from service.app import create_app, load_engine
 from service.metrics import Metrics
+from service.outbox import Outbox
 from service.protocol import Protocol
 from service.settings import Settings
 
@@ -35,14 +37,15 @@ def serve(
             signal.signal(number, _stopped)
         metrics = Metrics(metrics_dir)
         engine = load_engine(settings, metrics)
+        app = create_app(settings, engine, metrics)
         server = uvicorn.Server(
             uvicorn.Config(
-                create_app(settings, engine, metrics),
+                app,
                 log_config=None,
                 log_level="warning",
                 access_log=False,
                 server_header=False,
-                http=Protocol,
+                http=functools.partial(Protocol, app.state.front, Outbox()),  # type: ignore[arg-type]
                 ws="none",
                 proxy_headers=False,  # nobody asks for the client's address or scheme
                 timeout_keep_alive=75,  # longer than most clients' pools keep a connection

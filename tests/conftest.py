@@ -1,7 +1,7 @@
 """What several folders of tests share: tiny bundles, and a client that speaks to the app without a socket."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,19 @@ hypothesis.settings.load_profile("project")
 class Client:
     """httpx over ASGI, called from plain tests; one event loop for its whole life, as a server has."""
 
-    def __init__(self, portal: anyio.from_thread.BlockingPortal, app: Any) -> None:
+    def __init__(
+        self, portal: anyio.from_thread.BlockingPortal, app: Any, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
         self._portal = portal
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        transport = transport or httpx.ASGITransport(app, raise_app_exceptions=False)
         self._client = httpx.AsyncClient(transport=transport, base_url="http://test")
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         return self._portal.call(lambda: self._client.request(method, path, **options))
+
+    def call(self, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Runs it in the client's event loop."""
+        self._portal.call(main)
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return self.request("GET", path, **options)

@@ -1,40 +1,46 @@
-"""Where the four verbs are found: declared for FastAPI, which documents them, and listed for the front."""
+"""Where the four verbs are found: listed for the front, and declared for FastAPI, which documents them."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from service.routes import documents
-from service.routes.front import Route
+from service.routes import body, client, documents
+from service.routes.front import Route, Verb
 from service.routes.verbs import Verbs
 from service.schemas import ImageInputQuery, ImageOutputQuery, ReconstructQuery, SampleQuery
 
 
-def hot_routes(verbs: Verbs) -> Mapping[tuple[str, str], Route]:
+def listed(verbs: Verbs) -> Mapping[tuple[bytes, bytes], Route]:
     """By method and path, all that `router` declares."""
-    return {
-        ("POST", "/encode"): Route("/encode", ImageInputQuery, verbs.encode),
-        ("POST", "/decode"): Route("/decode", ImageOutputQuery, verbs.decode),
-        ("POST", "/reconstruct"): Route("/reconstruct", ReconstructQuery, verbs.reconstruct),
-        ("GET", "/sample"): Route("/sample", SampleQuery, verbs.sample),
-        ("POST", "/sample"): Route("/sample", ImageOutputQuery, verbs.sample_post),
-    }
+    routes = (
+        Route("POST", "/encode", ImageInputQuery, verbs.encode),
+        Route("POST", "/decode", ImageOutputQuery, verbs.decode),
+        Route("POST", "/reconstruct", ReconstructQuery, verbs.reconstruct),
+        Route("GET", "/sample", SampleQuery, verbs.sample),
+        Route("POST", "/sample", ImageOutputQuery, verbs.sample_post),
+    )
+    return {(route.method.encode(), route.path.encode()): route for route in routes}
 
 
-def router(verbs: Verbs, latent_dim: int) -> APIRouter:
+def router(verbs: Verbs, latent_dim: int, max_body_bytes: int) -> APIRouter:
     """latent_dim: the default model's."""
     routes = APIRouter(tags=["autoencoder"])
+
+    async def answer(verb: Verb, query: Any, request: Request) -> Response:
+        headers = dict(reversed(request.scope["headers"]))  # of one given twice the first value
+        content = await body.read(headers, request.receive, max_body_bytes)
+        return await client.while_there(request.receive, verb(query, headers, content))
 
     @routes.post("/encode", **documents.ENCODE)
     async def encode(request: Request, query: Annotated[ImageInputQuery, Query()]) -> Response:
         """The approximate posterior of each image: mean and, for a VAE, log-variance of a diagonal Gaussian."""
-        return await verbs.encode(query, request.scope, request.receive)
+        return await answer(verbs.encode, query, request)
 
     @routes.post("/decode", **documents.decode(latent_dim))
     async def decode(request: Request, query: Annotated[ImageOutputQuery, Query()]) -> Response:
         """The mean image of each latent."""
-        return await verbs.decode(query, request.scope, request.receive)
+        return await answer(verbs.decode, query, request)
 
     @routes.post("/reconstruct", **documents.RECONSTRUCT)
     async def reconstruct(request: Request, query: Annotated[ReconstructQuery, Query()]) -> Response:
@@ -42,16 +48,16 @@ def router(verbs: Verbs, latent_dim: int) -> APIRouter:
 
         Percentiles say where those scores lie among the scores of MNIST's test digits.
         """
-        return await verbs.reconstruct(query, request.scope, request.receive)
+        return await answer(verbs.reconstruct, query, request)
 
     @routes.get("/sample", **documents.SAMPLE)
     async def sample(request: Request, query: Annotated[SampleQuery, Query()]) -> Response:
         """New digits from the prior. Sample i depends on seed, i, label, temperature and min_confidence alone."""
-        return await verbs.sample(query, request.scope, request.receive)
+        return await answer(verbs.sample, query, request)
 
     @routes.post("/sample", **documents.SAMPLE_POST)
     async def sample_post(request: Request, query: Annotated[ImageOutputQuery, Query()]) -> Response:
         """The same, asked for in a JSON body."""
-        return await verbs.sample_post(query, request.scope, request.receive)
+        return await answer(verbs.sample_post, query, request)
 
     return routes

@@ -1,64 +1,96 @@
-"""The verbs' short way: a plain ASGI application before FastAPI, which would cost more than many an answer does.
+"""The verbs' short way: past FastAPI and ASGI, which would cost more than many an answer does.
 
-It answers exactly the methods and paths it is given, by the functions that FastAPI's endpoints call too; all else
-(documents, models, health, other methods, paths that are not there) it hands on.
+It knows exactly the methods and paths it is given, and answers by the functions that FastAPI's endpoints call too.
 """
 
 import functools
-from collections.abc import Awaitable, Callable, Mapping
+import logging
+import time
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from fastapi import FastAPI
 from pydantic import ValidationError
-from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.context import RequestContext
 from service.errors import ServiceError
+from service.metrics import Metrics
 from service.routes import errors
+from service.routes.body import Body
 from service.routes.reply import Reply
 from service.schemas import Query
 
 _CACHED_BYTES = 256  # of a query string; so 1024 of them stay below 2 MB
+_logger = logging.getLogger("service")
+
+Headers = Mapping[bytes, bytes]  # by names in lower case
+Verb = Callable[[Any, Headers, bytes], Coroutine[Any, Any, Reply]]  # query, headers, body
 
 
 class Route(NamedTuple):
-    """path: also the route's name in metrics."""
+    """path: also its name in metrics."""
 
+    method: str
     path: str
     query: type[Query]
-    answer: Callable[[Any, Scope, Receive], Awaitable[Reply]]
+    verb: Verb
+
+
+class Call:
+    """A request for a verb, whose body may still be coming."""
+
+    __slots__ = ("_context", "_headers", "_query_string", "_route", "body")
+
+    def __init__(
+        self, route: Route, query_string: bytes, headers: Headers, body: Body, context: RequestContext
+    ) -> None:
+        self._route = route
+        self._query_string = query_string
+        self._headers = headers
+        self._context = context
+        self.body = body
+
+    async def answer(self) -> Reply:
+        """Once the body is whole or refused. Errors are replies too; it is cancelled where nobody waits any more."""
+        request_id = self._context.request_id
+        try:
+            query = parse(self._route.query, self._query_string)
+            reply = await self._route.verb(query, self._headers, self.body.whole())
+        except ServiceError as error:
+            reply = errors.reply(error, request_id)
+        except Exception:
+            _logger.exception("request %s failed", request_id)
+            reply = errors.bug(request_id)
+        reply.raw_headers = self._context.headers(reply.raw_headers)
+        return reply
+
+    def answered(self, status: int) -> None:
+        """With the answer's last byte."""
+        self._context.answered(self._route.method, self._route.path, status)
 
 
 class Front:
-    """The service as the server sees it: routes by the short way, the rest by FastAPI's."""
+    """Its routes, by method and path."""
 
     def __init__(
-        self, app: FastAPI, routes: Mapping[tuple[str, str], Route], middleware: Callable[[ASGIApp], ASGIApp]
+        self,
+        routes: Mapping[tuple[bytes, bytes], Route],
+        metrics: Metrics,
+        max_body_bytes: int,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """app: answers everything, the routes too. routes: by method and path. middleware: what app has around it."""
-        self.app = app
-        self.state = app.state
         self._routes = routes
-        self._answer = middleware(_answer)
+        self._metrics = metrics
+        self._max_body_bytes = max_body_bytes
+        self._clock = clock
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route = None
-        if scope["type"] == "http" and not scope.get("root_path"):  # FastAPI knows what it takes off the path
-            route = self._routes.get((scope["method"], scope["path"]))
-        if route is None:
-            await self.app(scope, receive, send)
-        else:
-            scope["route"] = route
-            await self._answer(scope, receive, send)
+    def route(self, method: bytes, path: bytes) -> Route | None:
+        return self._routes.get((method, path))
 
-
-async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
-    route: Route = scope["route"]
-    try:
-        reply = await route.answer(parse(route.query, scope["query_string"]), scope, receive)
-    except ServiceError as error:
-        reply = errors.reply(error, scope["state"]["request_id"])
-    await reply(scope, receive, send)
+    def call(self, route: Route, query_string: bytes, headers: Headers) -> Call:
+        """headers: of one given twice the first value."""
+        context = RequestContext(headers.get(b"x-request-id"), self._metrics, self._clock)
+        return Call(route, query_string, headers, Body(headers, self._max_body_bytes), context)
 
 
 def parse(model: type[Query], query_string: bytes) -> Query:

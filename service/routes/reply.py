@@ -45,18 +45,18 @@ class StreamReply(Reply):
     ) -> None:
         super().__init__(200, media_type, b"", headers)
         self.raw_headers[-2] = (b"content-length", b"%d" % length_bytes)
-        self._chunks = chunks
+        self.chunks = chunks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends chunk by chunk, and makes no more of them once the client has left."""
         left = asyncio.ensure_future(client.left(receive))
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            async for chunk in self._chunks:
+            async for chunk in self.chunks:
                 if left.done():
                     return
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             left.cancel()
-            await self._chunks.aclose()
+            await self.chunks.aclose()

@@ -1,4 +1,4 @@
-"""The four verbs: a checked query and a request as ASGI hands it over → a Reply. By whichever way a request comes."""
+"""The four verbs: a checked query, headers and a body → a Reply. By whichever way a request comes."""
 
 import functools
 import secrets
@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
-from starlette.types import Receive, Scope
 
 from service import arrays, inputs, noise, outputs
 from service.engine import Engine, Model
@@ -18,8 +17,6 @@ from service.images import ImageLimits
 from service.inputs import Picture
 from service.noise import Page
 from service.outputs import Answer, Rendering
-from service.routes import body
-from service.routes.client import Clients
 from service.routes.errors import parameter_error
 from service.routes.reply import Reply, StreamReply
 from service.sampling import NoiseSource, Series
@@ -34,7 +31,7 @@ _STREAM_ROWS = 1024  # 3 MB of images; more are made and sent page by page
 _PAGE_ROWS = 128  # 0.4 MB: the first byte leaves after some 30 ms, and small requests find a turn between two pages
 _SEED_BITS = 53  # a JSON reader that keeps numbers as doubles can send such a seed back unharmed
 
-_Headers = Mapping[bytes, bytes]
+_Headers = Mapping[bytes, bytes]  # by names in lower case; of one given twice the first value
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,10 @@ class Boundaries:
 
 
 class Verbs:
-    """Each verb takes its query, the request's scope and its `receive`, and raises what the error table knows."""
+    """Each verb takes a query, headers and a body, and raises what the error table knows.
+
+    It is cancelled where its client has left, which takes its rows out of the queues.
+    """
 
     def __init__(self, engine: Engine, boundaries: Boundaries, clock: Callable[[], float] = time.monotonic) -> None:
         """clock: the batchers', in seconds; deadlines are on it."""
@@ -56,57 +56,52 @@ class Verbs:
         self._image_options = functools.cache(
             lambda fit, invert: inputs.ImageOptions(fit, invert, boundaries.images, self._limits.max_request_rows)
         )
-        self._clients = Clients()
         self._noise = NoiseSource()
         self._pictures = Together(inputs.read_pictures)
         self._request_timeout_s = boundaries.request_timeout_s
         self._clock = clock
 
-    async def encode(self, query: ImageInputQuery, scope: Scope, receive: Receive) -> Reply:
+    async def encode(self, query: ImageInputQuery, headers: _Headers, body: bytes) -> Reply:
         """Images → the mean and, of a VAE, the log-variance of each one's posterior."""
-        headers = _headers(scope)
         media_type = _negotiate(headers, outputs.LATENT_OFFERS)
         model = self._engine.model(query.model)
-        images = await self._read_images(query, headers, receive)
-        work = model.encode(images, self._deadline(), deterministic=query.deterministic)
-        posterior = await self._clients.while_there(receive, work)
+        images = await self._read_images(query, headers, body)
+        posterior = await model.encode(images, self._deadline(), deterministic=query.deterministic)
         rows = {"mean": posterior.mean}
         if posterior.log_var is not None:
             rows["log_var"] = posterior.log_var
         return await _respond(Answer(_metadata(model, query), rows, main="mean"), media_type)
 
-    async def decode(self, query: ImageOutputQuery, scope: Scope, receive: Receive) -> Reply:
+    async def decode(self, query: ImageOutputQuery, headers: _Headers, body: bytes) -> Reply:
         """Latents → the mean image of each."""
-        headers = _headers(scope)
         media_type = _negotiate(headers, outputs.IMAGE_OFFERS)
         model = self._engine.model(query.model)
         latents = inputs.read_latents(
-            await body.read(headers, receive, self._limits.max_body_bytes),
+            body,
             _text(headers, b"content-type"),
             model.manifest.latent_dim,
             self._limits.max_request_rows,
         )
-        work = model.decode(latents, self._deadline(), deterministic=query.deterministic)
-        images = await self._clients.while_there(receive, work)
+        images = await model.decode(latents, self._deadline(), deterministic=query.deterministic)
         return await _respond(Answer(_metadata(model, query), {"images": images}), media_type, query)
 
-    async def reconstruct(self, query: ReconstructQuery, scope: Scope, receive: Receive) -> Reply:
+    async def reconstruct(self, query: ReconstructQuery, headers: _Headers, body: bytes) -> Reply:
         """Images → each by way of its latent, with its scores and their percentiles."""
-        headers = _headers(scope)
         media_type = _negotiate(headers, outputs.IMAGE_OFFERS)
         model = self._engine.model(query.model)
         metadata = _metadata(model, query)
         if query.draw and not model.is_probabilistic:
             raise InvalidParameter("draw: an autoencoder has no posterior to draw from; leave it out.")
-        images = await self._read_images(query, headers, receive)
+        images = await self._read_images(query, headers, body)
         epsilon = None
         if query.draw:
             metadata["seed"] = _seed(query.seed)
             page = Page(metadata["seed"], noise.POSTERIOR_STREAM, 0, len(images), model.manifest.latent_dim)
             epsilon = (await self._noise.draw(page)).normals
         scored = media_type in outputs.DETAILED
-        work = model.reconstruct(images, self._deadline(), epsilon, scored=scored, deterministic=query.deterministic)
-        found = await self._clients.while_there(receive, work)
+        found = await model.reconstruct(
+            images, self._deadline(), epsilon, scored=scored, deterministic=query.deterministic
+        )
         rows: dict[str, Any] = {"images": found.images}
         if found.mse is not None:
             rows["mse"] = found.mse
@@ -115,26 +110,24 @@ class Verbs:
         groups = {"percentiles": found.percentiles} if found.percentiles else {}
         return await _respond(Answer(metadata, rows, groups=groups), media_type, query)
 
-    async def sample(self, query: SampleQuery, scope: Scope, receive: Receive) -> Reply:
-        """New digits, asked for in the query."""
-        return await self._sample(query, query.wish, _headers(scope), receive)
+    async def sample(self, query: SampleQuery, headers: _Headers, body: bytes) -> Reply:
+        """New digits, asked for in the query; a body is not looked at."""
+        return await self._sample(query, query.wish, headers)
 
-    async def sample_post(self, query: ImageOutputQuery, scope: Scope, receive: Receive) -> Reply:
+    async def sample_post(self, query: ImageOutputQuery, headers: _Headers, body: bytes) -> Reply:
         """New digits, asked for in a JSON body."""
-        headers = _headers(scope)
-        content = await body.read(headers, receive, self._limits.max_body_bytes)
         if _text(headers, b"content-type").partition(";")[0].strip().lower() != inputs.JSON_TYPE:
             raise UnsupportedMediaType(f"The body must be {inputs.JSON_TYPE}.")
         try:
-            wish = SampleBody.model_validate_json(content)
+            wish = SampleBody.model_validate_json(body)
         except ValidationError as error:
             problems = error.errors(include_url=False, include_input=False)
             if problems[0]["type"] == "json_invalid":
                 raise MalformedBody("The body is not valid JSON in UTF-8.", "invalid_json") from error
             raise parameter_error(problems) from error
-        return await self._sample(query, wish, headers, receive)
+        return await self._sample(query, wish, headers)
 
-    async def _sample(self, query: ImageOutputQuery, wish: SampleBody, headers: _Headers, receive: Receive) -> Reply:
+    async def _sample(self, query: ImageOutputQuery, wish: SampleBody, headers: _Headers) -> Reply:
         media_type = _negotiate(headers, outputs.IMAGE_OFFERS)
         model = self._engine.model(query.model)
         streamed = media_type in outputs.STREAMED
@@ -149,15 +142,15 @@ class Verbs:
             metadata["min_confidence"] = wish.min_confidence
         series = Series(self._noise, model, wish, seed, query.deterministic, self._deadline)
         if streamed and wish.count > min(_STREAM_ROWS, self._limits.max_sample_count):
-            return await self._stream(series, media_type, metadata, receive)
-        samples = await self._clients.while_there(receive, series.page(0, wish.count))
+            return await self._stream(series, media_type, metadata)
+        samples = await series.page(0, wish.count)
         rows = {name: values for name, values in vars(samples).items() if values is not None}
         return await _respond(Answer(metadata, rows, first_index=wish.offset), media_type, query)
 
-    async def _stream(self, series: Series, media_type: str, metadata: Mapping[str, Any], receive: Receive) -> Reply:
+    async def _stream(self, series: Series, media_type: str, metadata: Mapping[str, Any]) -> Reply:
         """The images page by page. What goes wrong with the first page is still told as an error."""
         count, rows = series.wish.count, min(_PAGE_ROWS, self._limits.max_sample_count)
-        first = (await self._clients.while_there(receive, series.page(0, rows))).images
+        first = (await series.page(0, rows)).images
         head = outputs.stream_head(media_type, (count, *first.shape[1:]), first.dtype)
 
         async def chunks() -> AsyncGenerator[bytes | memoryview, None]:
@@ -171,24 +164,18 @@ class Verbs:
             head.media_type, chunks(), length, [*_fact_headers(metadata), *_fact_headers(head.headers, "")]
         )
 
-    async def _read_images(self, query: ImageInputQuery, headers: _Headers, receive: Receive) -> inputs.FloatArray:
-        content = await body.read(headers, receive, self._limits.max_body_bytes)
+    async def _read_images(self, query: ImageInputQuery, headers: _Headers, body: bytes) -> inputs.FloatArray:
         options = self._image_options(query.fit, query.invert)
         content_type = _text(headers, b"content-type")
         is_array = content_type in inputs.PLAIN_TYPES and query.fit != "mnist"
-        if content_type in inputs.IMAGE_TYPES and len(content) <= _THREAD_BYTES:
-            return await self._pictures.ask(Picture(content, options))
-        if len(content) <= (_THREAD_ARRAY_BYTES if is_array else _THREAD_BYTES):
-            return inputs.read_images(content, content_type, options)
-        return await run_in_threadpool(inputs.read_images, content, content_type, options)
+        if content_type in inputs.IMAGE_TYPES and len(body) <= _THREAD_BYTES:
+            return await self._pictures.ask(Picture(body, options))
+        if len(body) <= (_THREAD_ARRAY_BYTES if is_array else _THREAD_BYTES):
+            return inputs.read_images(body, content_type, options)
+        return await run_in_threadpool(inputs.read_images, body, content_type, options)
 
     def _deadline(self) -> float:
         return self._clock() + self._request_timeout_s
-
-
-def _headers(scope: Scope) -> _Headers:
-    """By name; of a header given twice the first value, as Starlette reads it."""
-    return dict(reversed(scope["headers"]))
 
 
 def _text(headers: _Headers, name: bytes) -> str:

@@ -1,15 +1,15 @@
-"""The client of these tests sends each request for a verb both ways, past FastAPI and through it.
+"""The client of these tests sends each request for a verb both ways: as the server takes it, and through FastAPI.
 
 So every input that the suite knows is also a proof that the two ways give the same answer.
 """
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 from unittest import mock
 
 import anyio.from_thread
 import httpx
-import orjson
 import pytest
 
 from service.app import create_app
@@ -17,6 +17,7 @@ from service.metrics import Metrics
 from service.routes import verbs
 from service.settings import Settings
 from tests.conftest import Client
+from tests.wire import Answer, Connection, WireTransport
 
 VERBS = ("/encode", "/decode", "/reconstruct", "/sample")
 
@@ -26,11 +27,11 @@ class BothWays(Client):
 
     def __init__(self, portal: anyio.from_thread.BlockingPortal, settings: Settings) -> None:
         self.metrics = (Metrics(), Metrics())  # of the short way and of FastAPI's
-        self.front = create_app(settings, metrics=self.metrics[0])
-        self.engine = self.front.state.engine
-        self.reference = create_app(settings, self.engine, self.metrics[1]).app
-        super().__init__(portal, self.front)
-        self._reference = Client(portal, self.reference)
+        self.app = create_app(settings, metrics=self.metrics[0])
+        self.engine = self.app.state.engine
+        self.reference = create_app(settings, self.engine, self.metrics[1])
+        super().__init__(portal, self.app)
+        self._ways = (Client(portal, self.app, WireTransport(self.app)), Client(portal, self.reference))
         self._requests = 0
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -40,55 +41,95 @@ class BothWays(Client):
         content = options.get("content")
         chunks = self._portal.call(_all, content) if isinstance(content, AsyncIterator) else None
         answers = []
-        for send in (super().request, self._reference.request):
+        for way in self._ways:
             if chunks is not None:
                 options["content"] = _each(chunks)
             with mock.patch.object(verbs.secrets, "randbits", return_value=self._requests):
-                answers.append(send(method, path, **options))
-        assert told(answers[0]) == told(answers[1])
+                answers.append(way.request(method, path, **options))
+        first, second = (told(answer.status_code, answer.headers.raw, answer.content) for answer in answers)
+        assert first == second
         return answers[0]
 
-    def exchange(self, scope: dict[str, Any], *received: dict[str, Any]) -> list[dict[str, Any]]:
-        """What is sent in answer to ASGI messages; scope: a part of one; after the last message the client leaves."""
-        answers = []
-        for app in (self.front, self.reference):
-            messages = [*received, {"type": "http.disconnect"}]
-            sent: list[dict[str, Any]] = []
+    def ask(
+        self, method: str, path: str, query: bytes = b"", headers: Sequence[tuple[bytes, bytes]] = (), *body: bytes
+    ) -> Answer:
+        """The answer to exactly this, whose body comes in these pieces; no header is added but the body's length."""
+        with mock.patch.object(verbs.secrets, "randbits", return_value=1):
+            answers = [
+                self._portal.call(_by_wire, self.app, method, path, query, headers, body),
+                self._portal.call(_by_asgi, self.reference, method, path, query, headers, body),
+            ]
+        assert told(*answers[0]) == told(*answers[1])
+        return answers[0]
 
-            async def receive(messages: list[dict[str, Any]] = messages) -> dict[str, Any]:
+    def wire(self, method: str, target: str, query: bytes = b"") -> Answer:
+        """The short way's answer alone."""
+        with mock.patch.object(verbs.secrets, "randbits", return_value=1):
+            return self._portal.call(_by_wire, self.app, method, target, query, (), ())
+
+    def leave(self, path: str, headers: Sequence[tuple[bytes, bytes]], part: bytes) -> None:
+        """Sends both ways a part of a body, and leaves."""
+        messages = [{"type": "http.request", "body": part, "more_body": True}, {"type": "http.disconnect"}]
+
+        async def main() -> None:
+            connection = Connection(self.app)
+            lines = [b"POST " + path.encode() + b" HTTP/1.1", *(b"%b: %b" % header for header in headers)]
+            connection.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + part)
+            connection.leave()
+            assert not connection.wire.writes
+
+            async def receive() -> dict[str, Any]:
                 return messages.pop(0)
 
-            async def send(message: dict[str, Any], sent: list[dict[str, Any]] = sent) -> None:
-                sent.append(message)
+            scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
+            await self.reference(scope | {"root_path": ""}, receive, None)  # type: ignore[arg-type]
 
-            whole = {"type": "http", "headers": [], "query_string": b"", "root_path": "", **scope}
-            with mock.patch.object(verbs.secrets, "randbits", return_value=1):
-                self._portal.call(app, whole, receive, send)
-            answers.append(sent)
-        assert [unsigned(message) for message in answers[0]] == [unsigned(message) for message in answers[1]]
-        return answers[0]
+        self._portal.call(main)
 
     def close(self) -> None:
         super().close()
-        self._reference.close()
+        for way in self._ways:
+            way.close()
         self.engine.close()
 
 
-def told(response: httpx.Response) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    """Status, headers and body, the request's id apart."""
-    request_id = response.headers["x-request-id"].encode()
-    headers = [(name, value) for name, value in response.headers.raw if name != b"x-request-id"]
-    return response.status_code, headers, response.content.replace(request_id, b"")
+def told(status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Answer:
+    """The answer, its request's id apart."""
+    request_id = dict(headers)[b"x-request-id"]
+    return status, [(name, value) for name, value in headers if value != request_id], body.replace(request_id, b"")
 
 
-def unsigned(message: dict[str, Any]) -> dict[str, Any]:
-    """The message, the request's id apart."""
-    if message["type"] == "http.response.start":
-        return {**message, "headers": [(name, value) for name, value in message["headers"] if name != b"x-request-id"]}
-    body = bytes(message.get("body", b""))
-    if body.startswith(b'{"type":"about:blank"'):
-        return {**message, "body": {**orjson.loads(body), "request_id": ""}}
-    return message
+async def _by_wire(
+    app: Any, method: str, path: str, query: bytes, headers: Sequence[tuple[bytes, bytes]], body: Sequence[bytes]
+) -> Answer:
+    connection = Connection(app)
+    target = path.encode() + (b"?" + query if query else b"")
+    lines = [method.encode() + b" " + target + b" HTTP/1.1", *(b"%b: %b" % header for header in headers)]
+    lines.append(b"content-length: %d" % sum(map(len, body)))
+    connection.data_received(b"\r\n".join(lines) + b"\r\n\r\n")
+    for piece in body:
+        connection.data_received(piece)
+    return await connection.answer(method)
+
+
+async def _by_asgi(
+    app: Any, method: str, path: str, query: bytes, headers: Sequence[tuple[bytes, bytes]], body: Sequence[bytes]
+) -> Answer:
+    length = (b"content-length", b"%d" % sum(map(len, body)))
+    scope = {"type": "http", "method": method, "path": path, "query_string": query, "headers": [*headers, length]}
+    messages = [{"type": "http.request", "body": piece, "more_body": True} for piece in body]
+    messages.append({"type": "http.request"})
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0) if messages else await asyncio.Event().wait()  # type: ignore[return-value]
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await app(scope | {"root_path": ""}, receive, send)
+    content = b"" if method == "HEAD" else b"".join(message["body"] for message in sent[1:])
+    return sent[0]["status"], sent[0]["headers"], content
 
 
 async def _all(chunks: AsyncIterator[bytes]) -> list[bytes]:

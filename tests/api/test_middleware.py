@@ -8,7 +8,7 @@ import pytest
 from starlette.responses import Response
 
 from service.metrics import Metrics
-from service.middleware import RequestContext
+from service.middleware import ContextMiddleware
 from service.routes import errors
 
 
@@ -24,7 +24,7 @@ def sent(
     async def send(message: Any) -> None:
         messages.append(message)
 
-    context = RequestContext(app, Metrics(), errors.bug)
+    context = ContextMiddleware(app, Metrics(), errors.bug)
     scope = {"type": "http", "method": "GET", "path": "/", "headers": asked or []}
     anyio.run(context, scope, None, send)
     return list(messages[0]["headers"])
@@ -67,6 +67,6 @@ def test_a_bug_after_the_answer_began_cuts_the_connection() -> None:
     async def send(message: Any) -> None:
         pass
 
-    context = RequestContext(app, Metrics(), errors.bug)
+    context = ContextMiddleware(app, Metrics(), errors.bug)
     with pytest.raises(RuntimeError, match="late"):
         anyio.run(context, {"type": "http", "method": "GET", "path": "/", "headers": []}, None, send)

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from service import errors
 from service.errors import ServiceError
 from service.metrics import Metrics
-from service.middleware import RequestContext
+from service.middleware import ContextMiddleware
 from service.routes import errors as problems
 from tests import digits
 from tests.conftest import Client
@@ -178,7 +178,7 @@ def test_a_bug_is_answered_without_its_text(portal, caplog) -> None:  # type: ig
         raise RuntimeError("secret")
 
     metrics = Metrics()
-    app.add_middleware(RequestContext, metrics=metrics, on_bug=problems.bug)
+    app.add_middleware(ContextMiddleware, metrics=metrics, on_bug=problems.bug)
     client = Client(portal, app)
     response = client.get("/")
     client.close()

@@ -7,9 +7,9 @@ import anyio
 import numpy as np
 import pytest
 
-from service.app import create_app
-from service.settings import Settings
+from service.engine import Model
 from tests.api.conftest import BothWays
+from tests.wire import Connection
 
 NPY, RAW = "application/x-npy", "application/octet-stream"
 COUNT = 250  # the tiny service holds at most 100
@@ -59,46 +59,92 @@ def test_what_is_wrong_with_a_wish_is_told_before_its_stream_begins(client: Both
     assert (response.status_code, response.json()["code"]) == (422, "unknown_label")
 
 
+def asked(query: bytes, accept: str = NPY) -> bytes:
+    return b"GET /sample?%b HTTP/1.1\r\nAccept: %b\r\n\r\n" % (query, accept.encode())
+
+
 def test_no_more_pages_are_made_once_the_client_has_left(client: BothWays) -> None:
-    asked = {"method": "GET", "path": "/sample", "query_string": b"count=1000000&seed=1"}
-    sent = client.exchange(asked | {"headers": [(b"accept", NPY.encode())]}, {"type": "http.request", "body": b""})
+    sent: list[dict[str, Any]] = []
+
+    async def by_asgi() -> None:
+        head = {"method": "GET", "path": "/sample", "query_string": b"count=1000000&seed=1"}
+        scope = {"type": "http", "headers": [(b"accept", NPY.encode())], "root_path": "", **head}
+        messages = [{"type": "http.request", "body": b""}]
+        begun = anyio.Event()
+
+        async def receive() -> dict[str, Any]:
+            if messages:
+                return messages.pop()
+            await begun.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+            begun.set()
+
+        await client.reference(scope, receive, send)
+
+    client.call(by_asgi)
     assert sent[0]["status"] == 200
     assert sum(len(message.get("body", b"")) for message in sent) < 300 * 784 * 4
     assert sent[-1].get("more_body", False)  # it was not ended as if it were whole
 
+    async def by_wire() -> None:
+        connection = Connection(client.app)
+        connection.data_received(asked(b"count=1000000&seed=1"))
+        await connection.wire.written(2)
+        assert connection.wire.sent.startswith(b"HTTP/1.1 200 OK\r\n")
+        connection.leave()
+        for _ in range(3):
+            written = len(connection.wire.writes)
+            await anyio.sleep(0)
+        assert len(connection.wire.writes) == written < 10
+        assert not connection.tasks
 
-def test_small_requests_are_answered_while_a_stream_goes_on(tiny_settings: Settings) -> None:
-    app = create_app(tiny_settings)
+    client.call(by_wire)
 
-    async def ask(query: bytes, headers: list[tuple[bytes, bytes]], body_sent: Any) -> None:
-        scope = {"type": "http", "method": "GET", "path": "/sample", "query_string": query, "headers": headers}
 
-        async def receive() -> dict[str, Any]:
-            return await anyio.sleep_forever()
-
-        async def send(message: dict[str, Any]) -> None:
-            if message["type"] == "http.response.body" and message["body"]:
-                await body_sent()
-
-        await app(scope | {"root_path": ""}, receive, send)
-
+def test_pages_are_made_no_faster_than_the_client_reads_them(client: BothWays) -> None:
     async def main() -> None:
-        begun, pages = anyio.Event(), 0
+        connection = Connection(client.app)
+        connection.data_received(asked(b"count=1000&seed=1"))
+        await connection.wire.written(2)
+        connection.pause_writing()
+        while client.engine.default.batchers["decoder"].queued_rows:
+            await anyio.sleep(0)
+        for _ in range(50):
+            await anyio.sleep(0)
+        assert len(connection.wire.writes) <= 4  # head, npy's header, two pages of ten
+        connection.resume_writing()
+        status, _, body = await connection.answer("GET")
+        assert (status, len(body)) == (200, 128 + 1000 * 784 * 4)
 
-        async def page_sent() -> None:
-            nonlocal pages
-            pages += 1
-            begun.set()
+    client.call(main)
 
-        async def answered() -> None:
-            assert pages < 10_000
-            group.cancel_scope.cancel()
 
-        async with anyio.create_task_group() as group:
-            group.start_soon(ask, b"count=1000000&seed=1", [(b"accept", NPY.encode())], page_sent)
-            await begun.wait()
-            await ask(b"seed=2", [], answered)
-        assert group.cancel_scope.cancel_called
+def test_small_requests_are_answered_while_a_stream_goes_on(client: BothWays) -> None:
+    async def main() -> None:
+        large, small = Connection(client.app), Connection(client.app)
+        large.data_received(asked(b"count=1000000&seed=1"))
+        await large.wire.written(2)
+        small.data_received(asked(b"seed=2"))
+        assert (await small.answer("GET"))[0] == 200
+        assert len(large.wire.writes) < 10_000
+        large.leave()
 
-    anyio.run(main)
-    app.state.engine.close()
+    client.call(main)
+
+
+def test_what_goes_wrong_with_a_later_page_cuts_the_connection(
+    client: BothWays, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        connection = Connection(client.app)
+        connection.data_received(asked(b"count=250&seed=1"))
+        await connection.wire.written(2)
+        monkeypatch.delattr(Model, "decode")
+        await connection.wire.closed()
+        assert len(connection.wire.sent) < 250 * 784 * 4
+
+    client.call(main)
+    assert "an answer was cut off" in caplog.text

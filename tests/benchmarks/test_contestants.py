@@ -31,7 +31,7 @@ def test_the_minimal_server_has_the_services_settings_of_uvicorn() -> None:
     minimal = uvicorn_settings([Path("benchmarks/servers/minimal.py")])
     service = uvicorn_settings(sorted(Path("service").rglob("*.py")))
     assert minimal.pop("lifespan") == "'off'"
-    assert service.pop("http") == "Protocol"
+    assert "Protocol" in service.pop("http")
     assert minimal == service
 
 

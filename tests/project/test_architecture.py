@@ -31,7 +31,14 @@ LAYERS = [
     {"service.routes.errors", "service.routes.documents", "service.routes.body"},
     {"service.routes.reply", "service.sampling"},
     {"service.routes.client"},
-    {"service.inputs", "service.outputs", "service.schemas", "service.engine", "service.settings"},
+    {
+        "service.inputs",
+        "service.outputs",
+        "service.schemas",
+        "service.engine",
+        "service.settings",
+        "service.context",
+    },
     {
         "service.images",
         "service.arrays",
@@ -51,6 +58,7 @@ LAYERS = [
         "service.logs",
         "service.buckets",
         "service.gathering",
+        "service.outbox",
     },
     {"service.errors"},
     {"models", "models.manifest"},

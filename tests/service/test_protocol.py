@@ -1,149 +1,276 @@
-"""An answer leaves in one piece, and with the answers of other requests; whatever is written leaves, in its order."""
+"""One connection: which requests go the short way, and that what HTTP promises holds on it as on uvicorn's."""
 
 import asyncio
 import socket
+from pathlib import Path
 
 import pytest
-import uvicorn
+from fastapi import FastAPI
 from uvicorn.server import ServerState
 
-from service.protocol import HoldingTransport, Protocol
+from service.app import create_app
+from service.engine import Engine
+from service.metrics import Metrics
+from service.outbox import Outbox
+from service.protocol import Protocol
+from service.settings import Settings
 from tests.server import serving
+from tests.wire import Answer, Connection
 
-HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
-ALONE, TOGETHER = ("this",), ("this", "another")
-
-
-class Wire:
-    """A transport that remembers what was sent, write by write."""
-
-    def __init__(self) -> None:
-        self.writes: list[bytes] = []
-        self.closed_after = -1
-
-    def write(self, data: bytes | memoryview) -> None:
-        self.writes.append(bytes(data))
-
-    def close(self) -> None:
-        self.closed_after = len(self.writes)
-
-    def get_extra_info(self, name: str) -> None:
-        return None
-
-    def is_closing(self) -> bool:
-        return self.closed_after >= 0
+LATENT = b"\0\0\0\x3f\0\0\x80\x3f"
+DECODE = b"POST /decode HTTP/1.1\r\ncontent-type: application/octet-stream\r\ncontent-length: 8\r\n%b\r\n" + LATENT
+SAMPLE = b"GET /sample?seed=%d HTTP/1.1\r\n\r\n"
+RAW_MANY = b"GET /sample?count=100&seed=1 HTTP/1.1\r\naccept: application/octet-stream\r\n\r\n"
 
 
-def sent(requests: tuple[str, ...], *writes: bytes | memoryview, turns: int = 0, close: bool = False) -> Wire:
-    """What these writes become on the wire, with as many turns of the loop after each of them."""
-    wire = Wire()
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
 
+
+@pytest.fixture
+def app(tiny_settings: Settings, tiny_engine: Engine, metrics: Metrics) -> FastAPI:
+    return create_app(tiny_settings, tiny_engine, metrics)
+
+
+@pytest.fixture
+def handed_over(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Targets of the requests that went uvicorn's way."""
+    targets: list[bytes] = []
+    hand_over = Protocol._hand_over
+
+    def noted(self: Protocol) -> None:
+        targets.append(self.url)
+        hand_over(self)
+
+    monkeypatch.setattr(Protocol, "_hand_over", noted)
+    return targets
+
+
+def answered(app: FastAPI, *received: bytes, method: str = "POST") -> tuple[Answer, Connection]:
+    """The answer to what a client sends, and its connection."""
+
+    async def main() -> tuple[Answer, Connection]:
+        connection = Connection(app)
+        for data in received:
+            connection.data_received(data)
+        return await connection.answer(method), connection
+
+    return asyncio.run(main())
+
+
+def counted(metrics: Metrics, route: str, status: int, method: str = "POST") -> float | None:
+    metrics.refresh()
+    series = {"method": method, "route": route, "status": str(status)}
+    return metrics.registry.get_sample_value("vae_http_requests_total", series)
+
+
+def test_an_answer_is_one_write(app: FastAPI) -> None:
     async def main() -> None:
-        transport = HoldingTransport(wire, asyncio.get_running_loop(), requests)  # type: ignore[arg-type]
-        for data in writes:
-            transport.write(data)
-            for _ in range(turns):
-                await asyncio.sleep(0)
-        if close:
-            transport.close()
-        assert transport.is_closing() == close
-        await asyncio.sleep(0)
+        connection = Connection(app)
+        connection.data_received(DECODE % b"")
+        await connection.wire.written(1)
+        assert connection.wire.sent.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert connection.parsed()[0] == 200
+        assert connection.timeout_keep_alive_task
+        connection.leave()
 
     asyncio.run(main())
-    return wire
 
 
-@pytest.mark.parametrize("requests", [ALONE, TOGETHER])
-@pytest.mark.parametrize("body", [b"ok", memoryview(b"ok")])
-def test_a_head_and_its_body_are_one_write(requests: tuple[str, ...], body: bytes | memoryview) -> None:
-    assert sent(requests, HEAD, body).writes == [HEAD + b"ok"]
-
-
-def test_a_lone_answer_does_not_wait_for_the_loop() -> None:
-    assert sent(ALONE, HEAD, b"ok", HEAD, b"no").writes == [HEAD + b"ok", HEAD + b"no"]
-    assert sent(ALONE, b"more").writes == [b"more"]
-
-
-def test_where_others_are_answered_too_all_leaves_after_the_turn() -> None:
-    assert sent(TOGETHER, HEAD, b"ok", HEAD, b"no").writes == [HEAD + b"ok" + HEAD + b"no"]
-    order = []
-
+def test_a_large_body_is_not_copied(app: FastAPI) -> None:
     async def main() -> None:
-        loop = asyncio.get_running_loop()
-        wires = [Wire(), Wire()]
-        for name, wire in zip("ab", wires, strict=True):
-            wire.write = lambda data, name=name: order.append(name)  # type: ignore[method-assign, misc]
-            HoldingTransport(wire, loop, TOGETHER).write(b"ok")  # type: ignore[arg-type]
-            order.append("worked")
-        await asyncio.sleep(0)
+        connection = Connection(app)
+        connection.data_received(RAW_MANY)
+        await connection.wire.written(2)
+        assert len(connection.wire.writes[1]) == 100 * 784 * 4
+        connection.leave()
 
     asyncio.run(main())
-    assert order == ["worked", "worked", "a", "b"]
 
 
-@pytest.mark.parametrize("requests", [ALONE, TOGETHER])
-def test_a_large_body_is_not_copied(requests: tuple[str, ...]) -> None:
-    body = bytes(1 << 20)
-    assert sent(requests, HEAD, body, b"end").writes == [HEAD, body, b"end"]
-
-
-@pytest.mark.parametrize("requests", [ALONE, TOGETHER])
-def test_a_head_without_a_body_leaves_in_the_loops_next_turn(requests: tuple[str, ...]) -> None:
-    assert sent(requests, HEAD).writes == [HEAD]
-    assert sent(requests, HEAD, b"ok", turns=1).writes == [HEAD, b"ok"]
-
-
-@pytest.mark.parametrize("requests", [ALONE, TOGETHER])
-def test_what_looks_like_a_head_within_a_body_leaves_too(requests: tuple[str, ...]) -> None:
-    writes = (b"HTTP/1.1 100 Continue\r\n\r\n", HEAD, b"1", b"HTTP/1.1 x", b"2", b"HTTP/1.1 y")
-    assert b"".join(sent(requests, *writes).writes) == b"".join(writes)
-
-
-def test_closing_sends_what_is_held_first() -> None:
-    wire = sent(TOGETHER, HEAD, b"ok", close=True)
-    assert (wire.writes, wire.closed_after) == ([HEAD + b"ok"], 1)
-
-
-def test_what_is_held_for_a_client_that_left_is_dropped() -> None:
-    wire = Wire()
-
+def test_answers_to_several_clients_leave_together(app: FastAPI) -> None:
     async def main() -> None:
-        HoldingTransport(wire, asyncio.get_running_loop(), TOGETHER).write(b"ok")  # type: ignore[arg-type]
-        wire.close()
-        await asyncio.sleep(0)
+        state, outbox = ServerState(), Outbox()
+        connections = [Connection(app, state, outbox) for _ in range(5)]
+        for connection in connections:
+            connection.data_received(DECODE % b"")
+        while not any(connection.wire.writes for connection in connections):
+            await asyncio.sleep(0)
+        assert all(connection.wire.writes for connection in connections)
+        assert state.total_requests == 5
+        for connection in connections:
+            connection.leave()
 
     asyncio.run(main())
-    assert wire.writes == []
 
 
-def test_a_client_that_sends_no_more_gets_what_is_held() -> None:
-    wire = Wire()
-    config = uvicorn.Config(None, lifespan="off")  # type: ignore[arg-type]
-
+def test_a_connection_answers_one_request_after_another(app: FastAPI, handed_over: list[bytes]) -> None:
     async def main() -> None:
-        config.load()
-        protocol = Protocol(config, ServerState(), {})
-        protocol.tasks.update(TOGETHER)  # type: ignore[arg-type]
-        protocol.connection_made(wire)  # type: ignore[arg-type]
-        protocol.transport.write(b"ok")
-        assert wire.writes == []
-        protocol.eof_received()
-        wire.close()
+        connection = Connection(app)
+        bodies = []
+        for seed in (1, 2, 1):
+            connection.data_received(SAMPLE % seed)
+            bodies.append((await connection.answer("GET"))[2])
+        assert bodies[0] == bodies[2] != bodies[1]
+        connection.data_received(b"GET /livez HTTP/1.1\r\n\r\n")
+        assert (await connection.answer("GET"))[2] == b'{"live":true}'
+        connection.data_received(SAMPLE % 1)
+        assert (await connection.answer("GET"))[2] == bodies[0]
+        connection.leave()
 
     asyncio.run(main())
-    assert wire.writes == [b"ok"]
+    assert handed_over == [b"/livez"]
 
 
-def test_a_server_answers_in_one_piece_and_pipelined_requests_in_order(tiny_models) -> None:
+def test_requests_that_do_not_wait_for_answers_get_them_in_order(app: FastAPI, handed_over: list[bytes]) -> None:
+    wanted = [b"1", b"/livez", b"2", b"3"]
+
+    async def main() -> None:
+        connection = Connection(app)
+        connection.data_received(b"".join(
+            b"GET %b HTTP/1.1\r\n\r\n" % (target if target[:1] == b"/" else b"/sample?seed=" + target)
+            for target in wanted
+        ))  # fmt: skip
+        assert not connection.wire.is_reading
+        while connection.wire.sent.count(b"HTTP/1.1 200 OK") < 4:
+            await asyncio.sleep(0)
+        _, *answers = connection.wire.sent.split(b"HTTP/1.1 200 OK\r\n")
+        for target, answer in zip(wanted, answers, strict=True):
+            assert (b'"live":true' if target[:1] == b"/" else b'"seed":' + target + b",") in answer
+        assert connection.wire.is_reading
+        connection.leave()
+
+    asyncio.run(main())
+    assert handed_over == [b"/livez", b"/sample?seed=2", b"/sample?seed=3"]
+
+
+def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(app: FastAPI, handed_over: list[bytes]) -> None:
+    async def main() -> None:
+        connection = Connection(app)
+        connection.data_received((DECODE % b"expect: 100-continue\r\n")[: -len(LATENT)])
+        await connection.wire.written(1)
+        assert connection.wire.writes.pop() == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.data_received(LATENT)
+        assert (await connection.answer())[0] == 200
+        connection.leave()
+
+    asyncio.run(main())
+    assert handed_over == [b"/decode"]
+
+
+def test_a_client_that_would_upgrade_is_answered_as_it_is(app: FastAPI, handed_over: list[bytes]) -> None:
+    upgrade = (SAMPLE % 1)[:-2] + b"connection: upgrade, http2-settings\r\nupgrade: h2c\r\n\r\n"
+    bodies = [answered(app, head, method="GET")[0][2] for head in (SAMPLE % 1, upgrade)]
+    assert bodies[0] == bodies[1]
+    assert handed_over == [b"/sample?seed=1"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "closes"),
+    [
+        (DECODE % b"", False),
+        (DECODE % b"connection: keep-alive\r\n", False),
+        (DECODE % b"connection: close\r\n", True),
+        ((DECODE % b"").replace(b"HTTP/1.1", b"HTTP/1.0"), True),
+    ],
+)
+def test_a_connection_is_closed_where_the_client_asks_for_it(app: FastAPI, request_: bytes, closes: bool) -> None:
+    (status, headers, _), connection = answered(app, request_)
+    assert status == 200
+    assert connection.wire.is_closed == closes == ((b"connection", b"close") in headers)
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_has_come(app: FastAPI, metrics: Metrics) -> None:
+    head = b"POST /encode HTTP/1.1\r\ncontent-type: image/png\r\ncontent-length: 99999999\r\n\r\n"
+    (status, headers, body), connection = answered(app, head, bytes(100_000))
+    assert (status, connection.wire.is_closed) == (413, True)
+    assert b'"body_too_large"' in body
+    assert (b"connection", b"close") in headers
+    assert counted(metrics, "/encode", 413) == 1
+
+
+def test_the_rest_of_a_refused_body_is_lost_and_the_next_request_is_answered(app: FastAPI) -> None:
+    async def main() -> None:
+        connection = Connection(app)
+        connection.data_received((DECODE % b"content-encoding: gzip\r\n")[:-5])
+        assert (await connection.answer())[0] == 415
+        connection.data_received(LATENT[-5:])
+        connection.data_received(DECODE % b"")
+        assert (await connection.answer())[0] == 200
+        connection.leave()
+
+    asyncio.run(main())
+
+
+def test_a_server_that_stops_answers_what_it_was_asked(app: FastAPI) -> None:
+    async def main() -> None:
+        connection, idle = Connection(app), Connection(app)
+        connection.data_received(DECODE % b"")
+        for one in (connection, idle):
+            one.shutdown()
+        assert idle.wire.is_closed
+        assert not connection.wire.is_closed
+        status, headers, _ = await connection.answer()
+        assert (status, connection.wire.is_closed) == (200, True)
+        assert (b"connection", b"close") in headers
+
+    asyncio.run(main())
+
+
+def test_an_answer_whose_client_has_left_is_not_written(app: FastAPI, metrics: Metrics) -> None:
+    async def main() -> None:
+        state, outbox = ServerState(), Outbox()
+        connection, other = (Connection(app, state, outbox) for _ in range(2))
+        state.tasks.add(asyncio.current_task())  # so that the answer waits for others
+        connection.data_received(DECODE % b"")
+        while len(state.tasks) > 1:
+            await asyncio.sleep(0)
+        connection.leave()
+        other.data_received(DECODE % b"")
+        assert (await other.answer())[0] == 200
+        assert not connection.wire.writes
+        other.leave()
+
+    asyncio.run(main())
+    assert counted(metrics, "/decode", 200) == 2
+    assert counted(metrics, "/decode", 499) is None
+
+
+def test_what_the_server_puts_into_every_answer_is_there(app: FastAPI) -> None:
+    async def main() -> None:
+        state = ServerState()
+        state.default_headers = [(b"date", b"today")]
+        connection = Connection(app, state)
+        connection.data_received(DECODE % b"")
+        assert (b"date", b"today") in (await connection.answer())[1]
+        connection.leave()
+
+    asyncio.run(main())
+
+
+def test_what_is_not_http_is_refused(app: FastAPI) -> None:
+    async def main() -> None:
+        connection = Connection(app)
+        connection.data_received(b"BREW /decode HTTP/1.1\r\n\r\n")
+        assert connection.parsed()[0] == 400
+        assert connection.wire.is_closed
+        connection.leave()
+
+    asyncio.run(main())
+
+
+def test_a_server_answers_requests_of_both_ways_in_order(tiny_models: Path) -> None:
     with serving("--models-dir", str(tiny_models), "--default-model", "tiny-vae") as address:
         host, port = address.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=10) as connection:
-            for path in ("/livez", "/nowhere"):
-                connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-                head, _, body = connection.recv(1 << 16).partition(b"\r\n\r\n")
-                assert int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]) == len(body) > 0
-            connection.sendall(b"HEAD /livez HTTP/1.1\r\nHost: x\r\n\r\n")
-            connection.sendall(2 * b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+            livez = b"GET /livez HTTP/1.1\r\n\r\n"
+            connection.sendall(SAMPLE % 1 + livez + SAMPLE % 2 + SAMPLE % 1 + livez)
             received = b""
-            while received.count(b"HTTP/1.1 ") < 3 or not received.endswith(b"}"):
+            while received.count(b'{"live":true}') < 2:
                 received += connection.recv(1 << 16)
+    _, *answers = received.split(b"HTTP/1.1 200 OK\r\n")
+    bodies = [answer.partition(b"\r\n\r\n")[2] for answer in answers]
+    assert bodies[0] == bodies[3] != bodies[2]
+    assert bodies[1] == bodies[4] == b'{"live":true}'
+    assert all(answer.startswith(b"date: ") for answer in answers)
