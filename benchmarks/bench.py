@@ -22,7 +22,7 @@ from benchmarks.scenarios import MANY, Scenario
 from benchmarks.server import Server
 
 _ERROR = 0.05  # of a median ratio, relative: what a spread must come down to before the rounds end early
-_IDLE_S = 2.0
+_IDLE_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ def run(bundle: Path, plan: Plan) -> Report:
         idle = {each.name: (each.process.cpu_s() - idle[each.name]) / _IDLE_S for each in servers}
         for scenario in plan.scenarios:
             report.measured.append(_measure(scenario, servers, limit, plan))
+        time.sleep(_IDLE_S)
         report.footprints = [_footprint(each, idle[each.name]) for each in servers]
         batches = ", ".join(f"{job} {rows}" for job, rows in limit.best_rows.items())
         report.notes.append(f"onnxruntime's best batch, in rows: {batches}.")
@@ -130,6 +131,7 @@ def _footprint(each: Server, idle_share: float) -> Footprint:
         each.start_s,
         len(each.process.tree()),
         each.idle_bytes,
+        each.process.peak_bytes(),
         each.process.resident_bytes(),
         idle_share,
     )

@@ -32,13 +32,17 @@ class Measured:
 
 @dataclass(frozen=True)
 class Footprint:
-    """Of one server. idle_share: of one core, while nobody asks; where it is high, it slows its neighbours here."""
+    """Of one server. idle_bytes, after_bytes: before and after all scenarios, while nobody asks.
+
+    idle_share: of one core, while nobody asks; where it is high, it slows its neighbours here.
+    """
 
     name: str
     version: str
     start_s: float
     processes: int
     idle_bytes: int
+    peak_bytes: int
     after_bytes: int
     idle_share: float
 

@@ -33,6 +33,10 @@ class Process:
         """Pages that processes share are counted in each."""
         return sum(_ask(process, lambda process: process.memory_info().rss) for process in self.tree())
 
+    def peak_bytes(self) -> int:
+        """The most that each process ever held."""
+        return sum(_ask(process, lambda process: _high_water_bytes(process.pid)) for process in self.tree())
+
     def cpu_s(self) -> float:
         return sum(_ask(process, lambda process: sum(process.cpu_times()[:2])) for process in self.tree())
 
@@ -126,3 +130,12 @@ def _ask(process: psutil.Process, question):  # type: ignore[no-untyped-def]
         return question(process)
     except psutil.NoSuchProcess:
         return 0
+
+
+def _high_water_bytes(pid: int) -> int:
+    """What /proc tells as VmHWM, in kB."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError as error:
+        raise psutil.NoSuchProcess(pid) from error
+    return 1024 * next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")), 0)

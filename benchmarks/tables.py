@@ -31,7 +31,7 @@ def ratios(measured: Sequence[Measured]) -> str:
 
 def servers(report: Report) -> str:
     """Each server's line: its speed at 64 connections, its memory, its start."""
-    heads = ["server", "processes", "MB idle", "MB after", "start, s", "core, idle"]
+    heads = ["server", "processes", "MB idle", "peak", "after", "start, s", "core, idle"]
     many = next((each for each in report.measured if each.scenario == MANY), None)
     if many:
         heads[1:1] = ["requests/s", "p50 / p99, ms", "errors"]
@@ -66,6 +66,7 @@ def _cells(footprint: Footprint) -> list[str]:
         f"{footprint.name} {footprint.version}".strip(),
         str(footprint.processes),
         f"{footprint.idle_bytes / 1e6:.0f}",
+        f"{footprint.peak_bytes / 1e6:.0f}",
         f"{footprint.after_bytes / 1e6:.0f}",
         f"{footprint.start_s:.2f}",
         f"{footprint.idle_share:.0%}",

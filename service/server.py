@@ -1,7 +1,5 @@
 """One process that serves: the application on a socket."""
 
-import contextlib
-import ctypes
 import functools
 import gc
 import signal
@@ -13,6 +11,7 @@ from types import FrameType
 
 import uvicorn
 
+from service import memory
 from service.app import create_app, load_engine
 from service.metrics import Metrics
 from service.outbox import Outbox
@@ -22,6 +21,7 @@ from service.settings import Settings
 # Objects between two collections. Python's own 700 are ten requests, which mostly still wait; what they leave behind
 # has no cycles.
 _COLLECTED_AT = 10_000
+_TICKS_A_SECOND = 10
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -35,10 +35,11 @@ def serve(
     try:
         for number in _STOP_SIGNALS:  # uvicorn raises them again once it has shut down
             signal.signal(number, _stopped)
+        memory.use_one_arena()
         metrics = Metrics(metrics_dir)
         engine = load_engine(settings, metrics)
         app = create_app(settings, engine, metrics)
-        server = uvicorn.Server(
+        server = Server(
             uvicorn.Config(
                 app,
                 log_config=None,
@@ -52,10 +53,10 @@ def serve(
                 timeout_graceful_shutdown=20,
             )
         )
+        memory.trim()  # 2 to 8 MB
         gc.freeze()  # else every full collection goes through what the start made, for 40 ms
         gc.set_threshold(_COLLECTED_AT)
         gc.enable()
-        _give_memory_back()
         ready(", ".join(model.name for model in engine.models))
         server.run(sockets=[listener])
         return 0 if server.started else 3
@@ -64,10 +65,20 @@ def serve(
             signal.signal(number, signal.SIG_IGN)
 
 
-def _give_memory_back() -> None:
-    """2 to 8 MB that the start took and freed; only glibc has to be asked."""
-    with contextlib.suppress(AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
+class Server(uvicorn.Server):
+    """uvicorn's, which gives memory back in the first second without an answer after some."""
+
+    _answered = _trimmed_at = 0  # requests, a second ago and when memory was given back
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % _TICKS_A_SECOND == 0:
+            answered = self.server_state.total_requests
+            if answered == self._answered != self._trimmed_at:
+                gc.collect()
+                memory.trim()
+                self._trimmed_at = answered
+            self._answered = answered
+        return await super().on_tick(counter)
 
 
 def _stopped(number: int, frame: FrameType | None) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import psutil
@@ -43,6 +44,13 @@ def test_the_orphan_of_a_root_that_died_is_ended_too(tmp_path: Path) -> None:
         process.root.wait()
         assert orphan in process.tree()
     assert not is_alive(orphan)
+
+
+def test_the_peak_of_memory_is_remembered(tmp_path: Path) -> None:
+    code = "print(len(b'x' * (100 << 20)), flush=True); input()"
+    with processes.running([sys.executable, "-c", code], cores=CORES, log=tmp_path / "log", piped=True) as process:
+        assert process.root.stdout.readline() == f"{100 << 20}\n"
+        assert process.resident_bytes() < 100 << 20 < process.peak_bytes()
 
 
 def test_the_last_words_of_a_process_are_kept(tmp_path: Path) -> None:

@@ -38,11 +38,11 @@ def test_who_does_not_take_part_in_a_scenario_has_an_empty_cell() -> None:
 
 
 def test_a_report_tells_memory_start_and_notes() -> None:
-    footprint = Footprint("service", "", 0.51, 1, 90_000_000, 95_000_000, 0.0)
+    footprint = Footprint("service", "", 0.51, 1, 90_000_000, 120_000_000, 95_000_000, 0.0)
     text = tables.markdown(Report("digits/1", [Measured(MANY, ROUNDS)], [footprint], ["mosec can not be installed"]))
     (line,) = (line for line in text.splitlines() if line.startswith("| service"))
     cells = [cell.strip() for cell in line.split("|")[1:-1]]
-    assert cells == ["service", "800", "0.40 / 0.60", "0", "1", "90", "95", "0.51", "0%"]
+    assert cells == ["service", "800", "0.40 / 0.60", "0", "1", "90", "120", "95", "0.51", "0%"]
     assert text.endswith("- mosec can not be installed")
 
 

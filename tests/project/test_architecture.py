@@ -59,6 +59,7 @@ LAYERS = [
         "service.buckets",
         "service.gathering",
         "service.outbox",
+        "service.memory",
     },
     {"service.errors"},
     {"models", "models.manifest"},
