@@ -50,19 +50,21 @@ def npy_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
     return header.getvalue()
 
 
-def npy_buffer(shape: tuple[int, ...], dtype: npt.DTypeLike) -> tuple[memoryview, AnyArray]:
-    """An npy file, version 1.0, C order, its array still to be written: the file, and the array as a view of it."""
+def with_headroom(shape: tuple[int, ...], dtype: npt.DTypeLike) -> AnyArray:
+    """An array still to be written, which lies behind its npy header, so that `write_npy` need not copy it."""
     header = npy_header(shape, np.dtype(dtype))
     file = np.empty(len(header) + math.prod(shape) * np.dtype(dtype).itemsize, np.uint8)
     file[: len(header)] = np.frombuffer(header, np.uint8)
-    return file.data, file[len(header) :].view(dtype).reshape(shape)
+    return file[len(header) :].view(dtype).reshape(shape)
 
 
 def write_npy(array: AnyArray) -> memoryview:
-    """An npy file, version 1.0, C order; its one copy of the array."""
-    file, view = npy_buffer(array.shape, array.dtype)
-    view[...] = array
-    return file
+    """An npy file, version 1.0, C order; its one copy of the array, or the array where it lies with headroom."""
+    if not _has_headroom(array):
+        array, given = with_headroom(array.shape, array.dtype), array
+        array[...] = given
+    file: npt.NDArray[np.uint8] = array.base  # type: ignore[assignment]
+    return file.data
 
 
 def write_raw(array: AnyArray) -> memoryview:
@@ -75,6 +77,15 @@ def write_npz(arrays: Mapping[str, AnyArray]) -> bytes:
     file = io.BytesIO()
     np.savez(file, allow_pickle=False, **dict(arrays))
     return file.getvalue()
+
+
+def _has_headroom(array: AnyArray) -> bool:
+    """Whether it is all of an npy file but the header."""
+    file = array.base
+    if not isinstance(file, np.ndarray) or file.dtype != np.uint8 or not array.flags.c_contiguous:
+        return False
+    header = npy_header(array.shape, array.dtype)
+    return file.nbytes == len(header) + array.nbytes and file[: len(header)].tobytes() == header
 
 
 @functools.lru_cache(maxsize=64)  # 40 µs to read, 10 µs to write; most arrays have one of a few shapes

@@ -39,17 +39,20 @@ class MicroBatcher:
         max_queue_rows: int,
         max_inline_rows: int = 0,
         observe: Callable[[int], None] = lambda rows: None,
+        allocate: Callable[[tuple[int, ...], npt.DTypeLike], AnyArray] = np.empty,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """run: inputs and wanted outputs by name → outputs, rows in order. observe: told the rows of every batch.
 
         max_inline_rows: a batch of at most so many rows runs on the event loop.
+        allocate: shape and type → an array, for what several batches give one request.
         """
         self._run = run
         self._max_batch_rows = max_batch_rows
         self._max_queue_rows = max_queue_rows
         self._max_inline_rows = max_inline_rows
         self._observe = observe
+        self._allocate = allocate
         self._clock = clock
         self._queue: deque[_Request] = deque()
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="graph")
@@ -67,7 +70,8 @@ class MicroBatcher:
         InferenceFailed.
         """
         loop = asyncio.get_running_loop()
-        request = _Request(inputs, outputs, deadline, loop.create_future(), FIXED_ROWS if deterministic else 0)
+        fixed_rows = FIXED_ROWS if deterministic else 0
+        request = _Request(inputs, outputs, deadline, loop.create_future(), fixed_rows, self._allocate)
         if self.queued_rows + request.rows > self._max_queue_rows:
             raise QueueFull(f"The queue of {self._max_queue_rows} rows has no room for {request.rows} more now.")
         self._queue.append(request)
@@ -155,7 +159,18 @@ class MicroBatcher:
 class _Request:
     """One caller's rows, how many of them are on their way, and the answer as it comes together."""
 
-    __slots__ = ("_answered", "_joined", "answer", "deadline", "fixed_rows", "inputs", "outputs", "rows", "untaken")
+    __slots__ = (
+        "_allocate",
+        "_answered",
+        "_joined",
+        "answer",
+        "deadline",
+        "fixed_rows",
+        "inputs",
+        "outputs",
+        "rows",
+        "untaken",
+    )
 
     def __init__(
         self,
@@ -164,6 +179,7 @@ class _Request:
         deadline: float,
         answer: asyncio.Future[dict[str, AnyArray]],
         fixed_rows: int,
+        allocate: Callable[[tuple[int, ...], npt.DTypeLike], AnyArray],
     ) -> None:
         """fixed_rows: of each batch, which holds rows of this request alone; 0 for any company."""
         self.inputs = inputs
@@ -171,6 +187,7 @@ class _Request:
         self.deadline = deadline
         self.answer = answer
         self.fixed_rows = fixed_rows
+        self._allocate = allocate
         self.rows = len(next(iter(inputs.values())))
         self.untaken = self.rows
         self._answered = 0
@@ -186,7 +203,7 @@ class _Request:
         """Rows start…stop of the answer; the last ones to come set it."""
         if not self._joined:
             shapes = {name: (self.rows, *outputs[name].shape[1:]) for name in self.outputs}
-            self._joined = {name: np.empty(shape, outputs[name].dtype) for name, shape in shapes.items()}
+            self._joined = {name: self._allocate(shape, outputs[name].dtype) for name, shape in shapes.items()}
         for name, values in self._joined.items():
             values[start:stop] = outputs[name]
         self._answered += stop - start

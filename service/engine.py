@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.manifest import GraphName, Manifest
-from service import golden
+from service import arrays, golden
 from service.batcher import MicroBatcher
 from service.bundle import Bundle
 from service.errors import BundleError, UnknownModel
@@ -121,6 +121,7 @@ class Model:
                 max_queue_rows=limits.max_queue_rows,
                 max_inline_rows=cost.rows_within(_INLINE_S),
                 observe=functools.partial(observe, graph),
+                allocate=arrays.with_headroom,
             )
         self._log_class_weights = np.log(np.maximum(np.array(self.manifest.class_weights), 1e-300))  # (classes,)
         table = bundle.calibration.scores if bundle.calibration else {}

@@ -16,7 +16,7 @@ from service.noise import Draw, Page
 from service.schemas import SampleBody
 from service.together import Together
 
-_LITTLE_ROWS = 16  # so few cost more alone than together with other requests'
+_LITTLE_ROWS = 64  # so few cost more alone than together with other requests'
 _MUCH_ROWS = 256  # 0.3 ms; more are drawn off the event loop, at the price of a thread's 0.1 ms
 
 

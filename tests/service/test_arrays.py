@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from service.arrays import npy_buffer, read_npy, write_npy, write_raw
+from service.arrays import read_npy, with_headroom, write_npy, write_raw
 from service.errors import MalformedBody
 
 IMAGES = np.random.default_rng(0).random((3, 1, 28, 28), dtype=np.float32)
@@ -33,12 +33,22 @@ def test_an_array_by_columns_is_written_by_rows():
     assert write_raw(array) == array.tobytes()
 
 
-def test_an_npy_file_is_filled_in_place():
-    file, view = npy_buffer((3, 1, 28, 28), np.float32)
-    assert np.shares_memory(np.frombuffer(file, np.uint8), view)
-    view[...] = IMAGES
+def test_an_array_with_headroom_is_written_where_it_lies():
+    array = with_headroom((3, 1, 28, 28), np.float32)
+    array[...] = IMAGES
+    file = write_npy(array)
     assert file == saved(IMAGES)
-    assert len(file) == file.nbytes
+    assert np.shares_memory(np.frombuffer(file, np.uint8), array)
+
+
+@pytest.mark.parametrize("part", [np.s_[:2], np.s_[:, 0], np.s_[::-1], np.s_[..., 0]])
+def test_a_part_of_such_an_array_is_copied(part):
+    array = with_headroom((3, 1, 28, 28), np.float32)
+    array[...] = IMAGES
+    file = write_npy(array[part])
+    assert file == saved(np.ascontiguousarray(IMAGES[part]))
+    assert not np.shares_memory(np.frombuffer(file, np.uint8), array)
+    assert write_npy(array.view(np.int32)) == saved(IMAGES.view(np.int32))
 
 
 def test_raw_bytes_are_the_arrays_own():
