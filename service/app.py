@@ -73,7 +73,7 @@ def create_app(settings: Settings, engine: Engine | None = None, metrics: Metric
         ),
         settings.request_timeout_s,
     )
-    verbs = Verbs(engine, boundaries)
+    verbs = Verbs(engine, boundaries, metrics.is_one_request)
     app.include_router(autoencoder.router(verbs, engine.default.manifest.latent_dim, settings.max_body_bytes))
     app.include_router(models.router(engine, limits))
     app.include_router(health.router(engine, metrics))
@@ -111,6 +111,7 @@ def _load_model(verified: bundle.Bundle, settings: Settings, metrics: Metrics) -
         threads=settings.threads,
         limits=EngineLimits(settings.max_batch_rows, settings.max_queue_rows),
         observe=observe,
+        is_alone=metrics.is_one_request,
     )
     metrics.model(name, model.digest, model.provider)
     for graph, batcher in model.batchers.items():

@@ -40,11 +40,13 @@ class MicroBatcher:
         max_inline_rows: int = 0,
         observe: Callable[[int], None] = lambda rows: None,
         allocate: Callable[[tuple[int, ...], npt.DTypeLike], AnyArray] = np.empty,
+        is_alone: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """run: inputs and wanted outputs by name → outputs, rows in order. observe: told the rows of every batch.
 
         max_inline_rows: a batch of at most so many rows runs on the event loop.
+        is_alone: whether there is but one request in the process.
         allocate: shape and type → an array, for what several batches give one request.
         """
         self._run = run
@@ -57,7 +59,7 @@ class MicroBatcher:
         self._queue: deque[_Request] = deque()
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="graph")
         self._is_working = False
-        self._gathering = Gathering(self._work, lambda: len(self._queue))
+        self._gathering = Gathering(self._work, lambda: len(self._queue), is_alone)
         self.queued_rows = 0
 
     def submit(

@@ -29,6 +29,7 @@ class RequestContext:
         self._metrics = metrics
         self._clock = clock
         self._started = clock()
+        metrics.request_began()
         # 32 random hexadecimal digits. They need not be hard to guess.
         is_sound = asked_id is not None and _REQUEST_ID.fullmatch(asked_id)
         self.request_id = asked_id.decode("ascii") if is_sound else f"{_numbers.getrandbits(128):032x}"  # type: ignore[union-attr]

@@ -102,8 +102,12 @@ class Model:
         threads: int,
         limits: EngineLimits,
         observe: Callable[[GraphName, int], None] = lambda graph, rows: None,
+        is_alone: Callable[[], bool] = lambda: False,
     ) -> None:
-        """observe: told graph and rows of every batch. Raises BundleError, DeviceError."""
+        """observe: told graph and rows of every batch. is_alone: whether there is but one request in the process.
+
+        Raises BundleError, DeviceError.
+        """
         self.manifest: Manifest = bundle.manifest
         self.digest = bundle.digest
         sessions = {
@@ -121,6 +125,7 @@ class Model:
                 max_queue_rows=limits.max_queue_rows,
                 max_inline_rows=cost.rows_within(_INLINE_S),
                 observe=functools.partial(observe, graph),
+                is_alone=is_alone,
                 allocate=arrays.with_headroom,
             )
         self._log_class_weights = np.log(np.maximum(np.array(self.manifest.class_weights), 1e-300))  # (classes,)

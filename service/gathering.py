@@ -10,16 +10,22 @@ class Gathering:
     """Calls `act` after a turn of the event loop that brought nothing more, or after a few that did.
 
     A turn in which requests arrive is not lost: reading them is work that had to be done anyway. One that comes alone
-    is acted on in the next turn.
+    is acted on in the next turn, or at once if nothing else can come.
     """
 
-    def __init__(self, act: Callable[[], None], waiting: Callable[[], int]) -> None:
-        """waiting: how much there is to act on now."""
+    def __init__(
+        self, act: Callable[[], None], waiting: Callable[[], int], is_alone: Callable[[], bool] = lambda: False
+    ) -> None:
+        """waiting: how much there is to act on now. is_alone: whether there is but one request in the process."""
         self._act = act
         self._waiting = waiting
+        self._is_alone = is_alone
 
     def begin(self) -> None:
-        """The first has arrived."""
+        """The first has arrived, and waits."""
+        if self._is_alone():
+            self._act()
+            return
         asyncio.get_running_loop().call_soon(self._turn, 1, _MAX_TURNS)
 
     def _turn(self, seen: int, turns: int) -> None:

@@ -20,6 +20,7 @@ from service.framing import SIDE, Fit, FloatArray, frame
 from service.image_header import Header, ImageLimits
 
 __all__ = [
+    "RING",
     "Fit",
     "FloatArray",
     "ImageLimits",
@@ -30,12 +31,15 @@ __all__ = [
     "encode_pngs",
     "frame",
     "grid",
+    "unit",
 ]
 
 Invert = Literal["auto", "true", "false"]
 Samples = npt.NDArray[np.unsignedinteger[Any]]  # luminance: uint8 of 255 or uint16 of 65535
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
+# The outermost of a digit's pixels.
+RING = np.flatnonzero(np.pad(np.zeros((SIDE - 2, SIDE - 2)), 1, constant_values=1))
 _PLAIN = Header(b"")  # 8 bits, upright, opaque
 _BLANK_ROW = bytes(1 + SIDE)
 _DIGITS_AT_ONCE = 64
@@ -66,7 +70,7 @@ def decode(data: bytes, *, fit: Fit, invert: Invert, limits: ImageLimits) -> Flo
     limits.check_bytes(len(data))
     header, samples, alpha = _open(data, limits)  # (h, w), (h, w)
     dark_ink = invert == "true" or (invert == "auto" and _is_paper_light(samples, alpha))
-    pixels = _unit(_top(samples) - samples if dark_ink else samples)
+    pixels = unit(_top(samples) - samples if dark_ink else samples)
     if alpha is not None:
         # Equal to compositing on the paper's own colour, white under dark ink and black under bright ink.
         pixels *= alpha
@@ -159,11 +163,11 @@ def _luminance(image: Image.Image) -> Samples:
 
 def _alpha(image: Image.Image, samples: Samples, header: Header) -> FloatArray | None:
     if image.mode in ("LA", "RGBA"):
-        return _unit(np.asarray(image.getchannel("A")))
+        return unit(np.asarray(image.getchannel("A")))
     if header.colours:
         opacity = np.full(header.colours, 255, np.uint8)
         opacity[: len(header.transparency)] = np.frombuffer(header.transparency, np.uint8)
-        return _unit(opacity[np.asarray(image)])  # a pixel outside the palette raises IndexError
+        return unit(opacity[np.asarray(image)])  # a pixel outside the palette raises IndexError
     if not header.transparency:
         return None
     key = np.frombuffer(header.transparency, ">u2") & (2**header.depth - 1)  # one grey or three colours
@@ -185,7 +189,7 @@ def _is_paper_light(samples: Samples, alpha: FloatArray | None) -> bool:
         shades.sort()
         middle = shades[(len(shades) - 1) // 2 : len(shades) // 2 + 1]  # one or two
         return int(middle[0]) + int(middle[-1]) > _top(samples)
-    light = _unit(samples) * alpha
+    light = unit(samples) * alpha
     on_white = float(light.sum()) < float(alpha.sum()) / 2
     ring = _ring(light + (1 - alpha) if on_white else light)
     ring.sort()
@@ -196,11 +200,8 @@ def _is_paper_light(samples: Samples, alpha: FloatArray | None) -> bool:
 def _ring(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The outermost pixels of (h, w), each once, also where a side is 1."""
     if plane.shape == (SIDE, SIDE):
-        return plane.take(_DIGIT_RING)
+        return plane.take(RING)
     return np.concatenate((plane[0], plane[1:][-1:].ravel(), plane[1:-1, 0], plane[1:-1, 1:][:, -1:].ravel()))
-
-
-_DIGIT_RING = np.flatnonzero(np.pad(np.zeros((SIDE - 2, SIDE - 2)), 1, constant_values=1))
 
 
 def _upright(pixels: FloatArray, orientation: int) -> FloatArray:
@@ -222,7 +223,8 @@ def _top(samples: Samples) -> int:
     return 255 if samples.itemsize == 1 else 65535
 
 
-def _unit(samples: Samples) -> FloatArray:
+def unit(samples: Samples) -> FloatArray:
+    """Samples as parts of the largest: [0, 1]."""
     pixels = samples.astype(np.float32)  # first: a division that casts takes three times as long
     pixels /= np.float32(_top(samples))
     return pixels

@@ -38,7 +38,6 @@ PLAIN_TYPES: Final = (*ARRAY_TYPES, RAW_TYPE)  # numbers as they lie in memory
 MAX_LATENT: Final = 1000.0  # far outside any prior, far inside float32
 
 _PIXELS = 28 * 28
-_BORDER_PIXELS = 4 * 27
 
 FloatArray = npt.NDArray[np.float32]
 _T = TypeVar("_T")
@@ -195,17 +194,16 @@ def _json_image(row: Any, options: ImageOptions) -> FloatArray:
 
 def _numbers(row: Any, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
     """A list of numbers, or of lists of them, of exactly this shape; float64, so that nothing overflows unseen."""
-    size = " × ".join(str(length) for length in shape)
-    wrong = InvalidInput(f"A list of exactly {size} numbers is needed.", "wrong_shape")
-    if not isinstance(row, list) or len(row) != shape[0]:
-        raise wrong
-    if len(shape) == 2:
-        if not all(isinstance(line, list) and len(line) == shape[1] for line in row):
-            raise wrong
-        row = list(itertools.chain.from_iterable(row))
+    is_shaped = isinstance(row, list) and len(row) == shape[0]
+    if is_shaped and len(shape) == 2:
+        is_shaped = all(isinstance(line, list) and len(line) == shape[1] for line in row)
+        row = list(itertools.chain.from_iterable(row)) if is_shaped else row
+    if not is_shaped:
+        size = " × ".join(str(length) for length in shape)
+        raise InvalidInput(f"A list of exactly {size} numbers is needed.", "wrong_shape")
     if not set(map(type, row)) <= {int, float}:  # a bool is an int to isinstance
         raise InvalidInput("Every value must be a number.", "not_a_number")
-    return np.array(row, np.float64)
+    return np.fromiter(row, np.float64, len(row))
 
 
 def _array_images(values: npt.NDArray[Any], options: ImageOptions) -> FloatArray:
@@ -229,20 +227,14 @@ def _framed(values: npt.NDArray[Any], options: ImageOptions) -> FloatArray:
 
     values: (n, 28, 28), uint8 or float32 in [0, 1]. Returns (n, 1, 28, 28).
     """
-    dark_ink = np.full(len(values), options.invert == "true")
-    if options.invert == "auto":
-        dark_ink = _is_paper_light(values)
+    dark_ink = _is_paper_light(values) if options.invert == "auto" else np.full(len(values), options.invert == "true")
     if dark_ink.any():
         white = values.dtype.type(255 if values.dtype == np.uint8 else 1)
         values = np.where(dark_ink[:, np.newaxis, np.newaxis], white - values, values)
-    pixels = _unit(values)
+    pixels = images.unit(values) if values.dtype == np.uint8 else values
     if options.fit == "mnist":
         pixels = np.stack([images.frame(image, options.fit) for image in pixels])
     return np.ascontiguousarray(pixels[:, np.newaxis], np.float32)
-
-
-def _unit(values: npt.NDArray[Any]) -> FloatArray:
-    return values.astype(np.float32) / np.float32(255) if values.dtype == np.uint8 else values
 
 
 def _is_paper_light(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
@@ -250,12 +242,13 @@ def _is_paper_light(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
 
     Counting the lighter ones tells, in a fraction of a median's time, but where half lies between the middle two.
     """
-    ring = np.concatenate((values[:, 0], values[:, -1], values[:, 1:-1, 0], values[:, 1:-1, -1]), axis=1)  # (n, 108)
-    lighter = (ring > (127 if ring.dtype == np.uint8 else 0.5)).view(np.uint8).sum(axis=1, dtype=np.uint8)
-    is_light: npt.NDArray[np.bool_] = lighter > _BORDER_PIXELS // 2
-    tied = lighter == _BORDER_PIXELS // 2
+    ring = values.reshape(len(values), _PIXELS).take(images.RING, axis=1)  # (n, 108)
+    half, white = (127, 255) if ring.dtype == np.uint8 else (0.5, 1)
+    lighter = (ring > half).view(np.uint8).sum(axis=1, dtype=np.uint8)
+    is_light: npt.NDArray[np.bool_] = lighter > len(images.RING) // 2
+    tied = lighter == len(images.RING) // 2
     if tied.any():
-        is_light[tied] = np.median(_unit(ring[tied]), axis=1) > 0.5
+        is_light[tied] = np.median(ring[tied], axis=1) > white / 2
     return is_light
 
 

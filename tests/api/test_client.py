@@ -35,12 +35,16 @@ def app(tiny_settings: Settings, metrics: Metrics) -> Iterator[FastAPI]:
 def test_rows_of_a_client_that_left_are_not_computed(app: FastAPI, metrics: Metrics, way: str) -> None:
     decoder = app.state.engine.default.batchers["decoder"]
 
+    def in_progress() -> float | None:
+        return metrics.registry.get_sample_value("vae_http_requests_in_progress")
+
     async def by_wire() -> None:
         connection = Connection(app)
         head = b"POST /decode HTTP/1.1\r\ncontent-type: application/octet-stream\r\ncontent-length: 8\r\n\r\n"
         connection.data_received(head + LATENT)
         while not decoder.queued_rows:
             await anyio.sleep(0)
+        assert in_progress() == 1
         connection.leave()
         while connection.tasks:
             await anyio.sleep(0)
@@ -63,6 +67,7 @@ def test_rows_of_a_client_that_left_are_not_computed(app: FastAPI, metrics: Metr
         assert decoder._next_batch() == ([], 0)
 
     anyio.run(main)
+    assert in_progress() == 0
     metrics.refresh()
     counted = {"method": "POST", "route": "/decode", "status": "499"}
     assert metrics.registry.get_sample_value("vae_http_requests_total", counted) == 1

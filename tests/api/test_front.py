@@ -43,6 +43,10 @@ def counted(metrics: Metrics) -> dict[tuple[str, str, str], float]:
     }
 
 
+def in_progress(metrics: Metrics) -> float | None:
+    return metrics.registry.get_sample_value("vae_http_requests_in_progress")
+
+
 def test_every_verb_that_is_documented_is_answered_without_fastapi(
     client: BothWays, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +167,7 @@ def test_a_client_that_leaves_before_its_body_ends_is_no_bug(
     with caplog.at_level(logging.DEBUG):
         client.leave("/decode", [RAW, (b"content-length", b"8")], part)
     assert [counted(metrics)[left] for metrics in client.metrics] == [count + 1 for count in before]
+    assert [in_progress(metrics) for metrics in client.metrics] == [0, 0]
     assert not caplog.records
 
 

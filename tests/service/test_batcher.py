@@ -65,6 +65,13 @@ async def submitted(batcher: MicroBatcher, *requests: Any) -> "list[asyncio.Futu
     return tasks
 
 
+async def test_what_is_alone_runs_at_once(graph: Graph) -> None:
+    batcher = make(graph, max_inline_rows=4, is_alone=lambda: True)
+    assert batcher.submit(rows(1, 2), ["double"], NEVER).result()["double"].tolist() == [[2], [4]]
+    assert (await batcher.submit(rows(*range(9)), ["double"], NEVER))["double"].tolist() == [[2 * i] for i in range(9)]
+    assert graph.batches == [[1, 2], [0, 1, 2, 3], [4, 5, 6, 7], [8]]
+
+
 async def test_what_waits_goes_together(graph: Graph) -> None:
     batcher = make(graph)
     first = await hold(graph, batcher)

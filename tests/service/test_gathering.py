@@ -41,3 +41,9 @@ async def acted_on(arrivals: list[int]) -> list[int]:
 )
 async def test_it_acts_once_a_turn_brings_nothing_more_or_after_a_few(arrivals: list[int], together: list[int]) -> None:
     assert await acted_on(arrivals) == together
+
+
+async def test_what_is_alone_is_acted_on_at_once() -> None:
+    acted: list[str] = []
+    Gathering(lambda: acted.append("now"), lambda: 1, is_alone=lambda: True).begin()
+    assert acted == ["now"]

@@ -48,3 +48,10 @@ async def test_a_bug_reaches_its_callers_and_spares_the_next() -> None:
     outcomes = await asyncio.gather(*(together.ask(number) for number in (0, 2)), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [ZeroDivisionError] * 2
     assert await together.ask(2) == 1
+
+
+async def test_a_caller_that_is_alone_has_its_answer_at_once() -> None:
+    together = Together(Halves(), is_alone=lambda: True)
+    assert together.ask(2).result() == 1
+    assert isinstance(together.ask(3).exception(), InvalidImage)
+    assert together.ask(4).result() == 2
