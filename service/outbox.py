@@ -5,7 +5,10 @@ after the other wake it once, or find it awake; between two of them there would 
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
+
+_logger = logging.getLogger("service")
 
 
 class Outbox:
@@ -26,4 +29,7 @@ class Outbox:
     def _send_all(self) -> None:
         ready, self._ready = self._ready, []
         for send in ready:
-            send()
+            try:
+                send()
+            except Exception:  # a bug's: the others must not wait for ever
+                _logger.exception("an answer could not be sent")

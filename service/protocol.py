@@ -100,7 +100,7 @@ class Protocol(HttpToolsProtocol):
 class Exchange:
     """A request on the short way and its answer. To uvicorn's connection it is what a RequestResponseCycle is."""
 
-    __slots__ = ("_call", "_protocol", "_task", "disconnected", "keep_alive", "response_complete")
+    __slots__ = ("_call", "_is_answered", "_protocol", "_task", "disconnected", "keep_alive", "response_complete")
 
     message_event = asyncio.Event()  # uvicorn sets it where a client leaves, for those who wait; none of these do
 
@@ -108,6 +108,7 @@ class Exchange:
         self._protocol = protocol
         self._call = call
         self._task: asyncio.Task[None] | None = None
+        self._is_answered = False
         self.keep_alive = keep_alive
         self.disconnected = False
         self.response_complete = False
@@ -128,21 +129,23 @@ class Exchange:
     def leave(self) -> None:
         """The client has left: its work is cancelled, which takes its rows out of the queues."""
         self.disconnected = True
+        if not self._is_answered:
+            self._call.answered(CLIENT_LEFT)
         if self._task:
             self._task.cancel()
-        elif not self.response_complete:
-            self._call.answered(CLIENT_LEFT)
+            self._protocol.tasks.discard(self._task)  # one that never began does not do it itself
 
     async def _answer(self) -> None:
         tasks = self._protocol.tasks
         try:
             reply = await self._call.answer()
+            self._is_answered = True
             if isinstance(reply, StreamReply):
                 await self._stream(reply)
             else:
                 self._protocol.outbox.put(functools.partial(self._send, reply), is_alone=len(tasks) == 1)
         except asyncio.CancelledError:
-            self._call.answered(CLIENT_LEFT)
+            self._protocol.transport.close()  # also if it is the server that ends
             raise
         finally:
             tasks.discard(self._task)

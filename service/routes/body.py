@@ -36,10 +36,14 @@ class Body:
             self._chunks.append(chunk)
 
     def whole(self) -> bytes:
-        """Raises PayloadTooLarge, or UnsupportedMediaType for a compressed one."""
+        """Gives it away: a connection that waits for its next request holds nothing of the last.
+
+        Raises PayloadTooLarge, or UnsupportedMediaType for a compressed one.
+        """
         if self.refusal:
             raise self.refusal
-        return self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        chunks, self._chunks = self._chunks, []
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 async def read(headers: Mapping[bytes, bytes], receive: Receive, max_bytes: int) -> bytes:

@@ -145,10 +145,16 @@ def test_an_announced_length_is_believed_only_where_it_is_a_number(length: bytes
 def test_a_body_that_grows_too_large_is_kept_no_longer() -> None:
     body = Body({}, 10)
     body.add(bytes(10))
-    assert body.whole() == bytes(10)
     body.add(b"x")
     with pytest.raises(errors.PayloadTooLarge):
         body.whole()
+
+
+def test_a_body_is_given_away() -> None:
+    body = Body({}, 10)
+    body.add(b"a")
+    body.add(b"b")
+    assert (body.whole(), body.whole()) == (b"ab", b"")
 
 
 def test_of_a_header_given_twice_the_first_counts(client: BothWays) -> None:

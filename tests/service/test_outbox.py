@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from service.outbox import Outbox
 
 
@@ -50,3 +52,20 @@ def test_what_is_alone_does_not_wait() -> None:
 
     asyncio.run(main())
     assert order == ["alone", "first", "last"]
+
+
+def test_one_that_can_not_be_sent_holds_up_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    order = []
+
+    def fail() -> None:
+        raise RuntimeError("lost")
+
+    async def main() -> None:
+        outbox = Outbox()
+        for send in (fail, lambda: order.append("second")):
+            outbox.put(send)
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert order == ["second"]
+    assert "could not be sent" in caplog.text

@@ -237,6 +237,42 @@ def test_an_answer_whose_client_has_left_is_not_written(app: FastAPI, metrics: M
     assert counted(metrics, "/decode", 499) is None
 
 
+@pytest.mark.parametrize("turns", range(6))
+def test_a_client_may_leave_at_any_time(app: FastAPI, metrics: Metrics, turns: int) -> None:
+    async def main() -> None:
+        connection, other = Connection(app), Connection(app)
+        other.data_received(DECODE % b"")
+        connection.data_received(DECODE % b"")
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        connection.leave()
+        assert (await other.answer())[0] == 200
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not connection.tasks
+        other.leave()
+
+    asyncio.run(main())
+    assert (counted(metrics, "/decode", 200) or 0) + (counted(metrics, "/decode", 499) or 0) == 2
+    assert metrics.registry.get_sample_value("vae_http_requests_in_progress") == 0
+
+
+def test_a_request_that_is_cancelled_does_not_leave_its_client_waiting(app: FastAPI) -> None:
+    async def main() -> None:
+        connection = Connection(app)
+        app.state.engine.default.batchers["decoder"]._is_working = True  # as if a long batch were running
+        connection.data_received(DECODE % b"")
+        await asyncio.sleep(0)
+        (task,) = connection.tasks
+        task.cancel()
+        await connection.wire.closed()
+        assert not connection.tasks
+        app.state.engine.default.batchers["decoder"]._is_working = False
+        connection.leave()
+
+    asyncio.run(main())
+
+
 def test_what_the_server_puts_into_every_answer_is_there(app: FastAPI) -> None:
     async def main() -> None:
         state = ServerState()
