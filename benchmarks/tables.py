@@ -18,7 +18,10 @@ def markdown(report: Report) -> str:
 
 
 def ratios(measured: Sequence[Measured]) -> str:
-    """Each scenario's line: what the service does, and its throughput divided by that of each other contestant."""
+    """For each scenario what the service does, and its throughput divided by that of each other contestant.
+
+    A line a scenario, or, where the contestants are more, a column.
+    """
     others = list(dict.fromkeys(name for each in measured for name in each.contestants if name not in _APART))
     lines = [["scenario", "requests/s", "images/s", "p50 / p99, ms", *(f"÷ {name}" for name in others), "rounds"]]
     for each in measured:
@@ -26,7 +29,7 @@ def ratios(measured: Sequence[Measured]) -> str:
         found = [_told(throughput(each.rounds, name)) if name in each.contestants else "" for name in others]
         rows = f"{rate * each.scenario.rows:,.0f}"
         lines.append([each.scenario.name, f"{rate:,.0f}", rows, _delays(each, SERVICE), *found, str(len(each.rounds))])
-    return _table(lines)
+    return _table(lines if len(others) <= len(measured) else list(zip(*lines, strict=True)))
 
 
 def servers(report: Report) -> str:

@@ -214,9 +214,11 @@ def _upright(pixels: FloatArray, orientation: int) -> FloatArray:
 
 
 def _eight_bits(images: FloatArray) -> npt.NDArray[np.uint8]:
-    scaled = np.clip(images, 0, 1)
-    scaled *= 255
-    return np.rint(scaled, out=scaled).astype(np.uint8)
+    """round(255·p), for p in [0, 1] and what rounding made of it."""
+    scaled = images * np.float32(255)
+    np.rint(scaled, out=scaled)
+    scaled.clip(0, 255, out=scaled)
+    return scaled.astype(np.uint8)
 
 
 def _top(samples: Samples) -> int:

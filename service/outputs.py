@@ -13,7 +13,7 @@ import csv
 import functools
 import io
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -108,6 +108,17 @@ def negotiate(accept: str | None, offers: tuple[str, ...]) -> str:
 def render(answer: Answer, media_type: str, rendering: Rendering) -> Rendered:
     """The answer as one of its route's offers; equal answers give equal bytes."""
     return _RENDERERS[media_type](answer, rendering)
+
+
+def is_drawing(answer: Answer, media_type: str, rendering: Rendering) -> bool:
+    """Whether it is a PNG of one digit, which `draw` can render."""
+    return media_type == PNG and len(answer.rows["images"]) == 1 and rendering.columns in (None, 1)
+
+
+def draw(answers: Sequence[Answer]) -> list[Rendered]:
+    """What `render` gives for each of these drawings, many of them in less time than one by one."""
+    pixels = np.concatenate([answer.rows["images"] for answer in answers])[:, 0]  # (n, 28, 28)
+    return [Rendered(file, PNG) for file in images.encode_pngs(pixels)]
 
 
 def is_quick(answer: Answer, media_type: str) -> bool:

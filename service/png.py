@@ -3,6 +3,7 @@
 PNG specification, third edition (W3C 2025): https://www.w3.org/TR/png-3/. The only home of ISA-L.
 """
 
+import functools
 import struct
 import zlib
 from collections.abc import Iterator
@@ -108,8 +109,7 @@ def write(samples: npt.NDArray[np.uint8]) -> bytes:
     height, width = samples.shape
     rows = np.zeros((height, 1 + width), np.uint8)  # each row opens with its filter, 0: none
     rows[:, 1:] = samples
-    header = _chunk(b"IHDR", _IHDR.pack(width, height, 8, 0, 0, 0, 0))
-    return b"".join((SIGNATURE, header, _chunk(b"IDAT", isal_zlib.compress(rows, 1)), _END))
+    return b"".join((_grey_head(width, height), _chunk(b"IDAT", isal_zlib.compress(rows, 1)), _END))
 
 
 def stored(data: bytes) -> bytes:
@@ -152,12 +152,18 @@ def _chunk(name: bytes, body: bytes) -> bytes:
     return b"".join((len(body).to_bytes(4), name, body, zlib.crc32(body, zlib.crc32(name)).to_bytes(4)))
 
 
+@functools.lru_cache(maxsize=64)
+def _grey_head(width: int, height: int) -> bytes:
+    """Signature and IHDR of an 8-bit grey picture, straight."""
+    return SIGNATURE + _chunk(b"IHDR", _IHDR.pack(width, height, 8, _GREY, 0, 0, 0))
+
+
 _END = _chunk(b"IEND", b"")
 _DIGIT_SIDE = 28
 _DIGIT_BYTES = _DIGIT_SIDE * (1 + _DIGIT_SIDE)
 _DIGIT_FILE_BYTES = 1024  # not compressed at all it has 900; so few inflate to a megabyte at most
 _LAST_FILTER = 4
-_DIGIT_HEAD = SIGNATURE + _chunk(b"IHDR", _IHDR.pack(_DIGIT_SIDE, _DIGIT_SIDE, 8, _GREY, 0, 0, 0))
+_DIGIT_HEAD = _grey_head(_DIGIT_SIDE, _DIGIT_SIDE)
 
 
 def _is_intact(chunk: bytes) -> bool:

@@ -64,6 +64,7 @@ class Verbs:
         )
         self._noise = NoiseSource(is_alone)
         self._pictures = Together(inputs.read_pictures, is_alone)
+        self._drawings = Together(outputs.draw, is_alone)
         self._request_timeout_s = boundaries.request_timeout_s
         self._clock = clock
 
@@ -76,7 +77,7 @@ class Verbs:
         rows = {"mean": posterior.mean}
         if posterior.log_var is not None:
             rows["log_var"] = posterior.log_var
-        return await _respond(Answer(_metadata(model, query), rows, main="mean"), media_type)
+        return await self._respond(Answer(_metadata(model, query), rows, main="mean"), media_type)
 
     async def decode(self, query: ImageOutputQuery, headers: _Headers, body: bytes) -> Reply:
         """Latents → the mean image of each."""
@@ -89,7 +90,7 @@ class Verbs:
             self._limits.max_request_rows,
         )
         images = await model.decode(latents, self._deadline(), deterministic=query.deterministic)
-        return await _respond(Answer(_metadata(model, query), {"images": images}), media_type, query)
+        return await self._respond(Answer(_metadata(model, query), {"images": images}), media_type, query)
 
     async def reconstruct(self, query: ReconstructQuery, headers: _Headers, body: bytes) -> Reply:
         """Images → each by way of its latent, with its scores and their percentiles."""
@@ -114,7 +115,7 @@ class Verbs:
         if found.scores is not None:
             rows |= vars(found.scores)
         groups = {"percentiles": found.percentiles} if found.percentiles else {}
-        return await _respond(Answer(metadata, rows, groups=groups), media_type, query)
+        return await self._respond(Answer(metadata, rows, groups=groups), media_type, query)
 
     async def sample(self, query: SampleQuery, headers: _Headers, body: bytes) -> Reply:
         """New digits, asked for in the query; a body is not looked at."""
@@ -151,7 +152,7 @@ class Verbs:
             return await self._stream(series, media_type, metadata)
         samples = await series.page(0, wish.count)
         rows = {name: values for name, values in vars(samples).items() if values is not None}
-        return await _respond(Answer(metadata, rows, first_index=wish.offset), media_type, query)
+        return await self._respond(Answer(metadata, rows, first_index=wish.offset), media_type, query)
 
     async def _stream(self, series: Series, media_type: str, metadata: Mapping[str, Any]) -> Reply:
         """The images page by page. What goes wrong with the first page is still told as an error."""
@@ -180,6 +181,18 @@ class Verbs:
             return inputs.read_images(body, content_type, options)
         return await run_in_threadpool(inputs.read_images, body, content_type, options)
 
+    async def _respond(self, answer: Answer, media_type: str, query: ImageOutputQuery | None = None) -> Reply:
+        """The facts of every answer are in its headers too, also where its body has no room for them."""
+        rendering = Rendering(query.pixels, query.columns) if query else Rendering()
+        if outputs.is_drawing(answer, media_type, rendering):
+            rendered = await self._drawings.ask(answer)
+        elif outputs.is_quick(answer, media_type):
+            rendered = outputs.render(answer, media_type, rendering)
+        else:
+            rendered = await run_in_threadpool(outputs.render, answer, media_type, rendering)
+        headers = [*_fact_headers(answer.metadata), *_fact_headers(rendered.headers, "")]
+        return Reply(200, rendered.media_type, rendered.body, headers)
+
     def _deadline(self) -> float:
         return self._clock() + self._request_timeout_s
 
@@ -201,17 +214,6 @@ def _metadata(model: Model, query: Query) -> dict[str, Any]:
 
 def _seed(asked: int | None) -> int:
     return secrets.randbits(_SEED_BITS) if asked is None else asked
-
-
-async def _respond(answer: Answer, media_type: str, query: ImageOutputQuery | None = None) -> Reply:
-    """The facts of every answer are in its headers too, also where its body has no room for them."""
-    rendering = Rendering(query.pixels, query.columns) if query else Rendering()
-    if outputs.is_quick(answer, media_type):
-        rendered = outputs.render(answer, media_type, rendering)
-    else:
-        rendered = await run_in_threadpool(outputs.render, answer, media_type, rendering)
-    headers = [*_fact_headers(answer.metadata), *_fact_headers(rendered.headers, "")]
-    return Reply(200, rendered.media_type, rendered.body, headers)
 
 
 def _fact_headers(facts: Mapping[str, Any], prefix: str = "x-") -> Iterator[tuple[bytes, bytes]]:

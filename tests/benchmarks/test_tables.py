@@ -18,11 +18,19 @@ ROUNDS = [
 
 
 def test_the_table_divides_the_service_by_each_other() -> None:
-    head, _, line = tables.ratios([Measured(MANY, ROUNDS)]).splitlines()
+    head, _, line, _ = tables.ratios([Measured(MANY, ROUNDS), Measured(ONE, ROUNDS)]).splitlines()
     assert [cell.strip() for cell in head.split("|")[5:-2]] == ["÷ minimal", "÷ onnxruntime"]
     cells = [cell.strip() for cell in line.split("|")[1:-1]]
     assert cells[:2] == ["encode PNG, 64 connections", "800"]
     assert cells[4:] == ["0.50 (0.50–0.50)", "0.25 (0.25–0.25)", "3"]
+
+
+def test_where_contestants_are_more_than_scenarios_each_has_a_line() -> None:
+    lines = [line.split("|")[1:-1] for line in tables.ratios([Measured(MANY, ROUNDS)]).splitlines()]
+    cells = {heading.strip(): cell.strip() for heading, cell in lines}
+    assert cells["scenario"] == "encode PNG, 64 connections"
+    assert cells["requests/s"] == "800"
+    assert (cells["÷ minimal"], cells["÷ onnxruntime"]) == ("0.50 (0.50–0.50)", "0.25 (0.25–0.25)")
 
 
 def test_latency_is_compared_with_what_can_not_be_saved() -> None:
