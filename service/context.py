@@ -30,9 +30,9 @@ class RequestContext:
         self._clock = clock
         self._started = clock()
         metrics.request_began()
-        # 32 random hexadecimal digits. They need not be hard to guess.
-        is_sound = asked_id is not None and _REQUEST_ID.fullmatch(asked_id)
-        self.request_id = asked_id.decode("ascii") if is_sound else f"{_numbers.getrandbits(128):032x}"  # type: ignore[union-attr]
+        sound_id = asked_id if asked_id and _REQUEST_ID.fullmatch(asked_id) else None
+        # 32 random hexadecimal digits need not be hard to guess here.
+        self.request_id = sound_id.decode("ascii") if sound_id else f"{_numbers.getrandbits(128):032x}"
 
     def headers(self, given: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
         """An answer's headers, names in lower case, with those that every answer carries."""
