@@ -46,7 +46,7 @@ class Protocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._front = front
         self.outbox = outbox
-        self._exchange: Exchange | None = None  # the last one
+        self._in_hand: Any = None  # the cycle that is being answered, or was last; `cycle` is the one being read
 
     def on_message_begin(self) -> None:
         self.url = b""
@@ -60,9 +60,9 @@ class Protocol(HttpToolsProtocol):
             self._hand_over()
             return
         call = self._front.call(route, url.query or b"", dict(reversed(self.headers)))
-        self._exchange = self.cycle = Exchange(self, call, self.parser.should_keep_alive())
+        self._in_hand = self.cycle = Exchange(self, call, self.parser.should_keep_alive())
         if call.body.refusal:
-            self._exchange.begin()
+            self.cycle.begin()
 
     def on_body(self, body: bytes) -> None:
         if isinstance(self.cycle, Exchange):
@@ -78,8 +78,15 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if self._exchange:
-            self._exchange.leave()
+        if isinstance(self._in_hand, Exchange):
+            self._in_hand.leave()
+        elif self._in_hand:  # uvicorn tells the last that was read, which may still wait behind it
+            self._in_hand.disconnected = True
+            self._in_hand.message_event.set()
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._in_hand = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _is_unusual(self) -> bool:
         busy = self.cycle is not None and not self.cycle.response_complete

@@ -257,6 +257,30 @@ def test_a_client_may_leave_at_any_time(app: FastAPI, metrics: Metrics, turns: i
     assert metrics.registry.get_sample_value("vae_http_requests_in_progress") == 0
 
 
+def test_a_client_may_leave_with_requests_behind_the_one_that_is_answered(
+    app: FastAPI, metrics: Metrics, caplog: pytest.LogCaptureFixture
+) -> None:
+    decoder = app.state.engine.default.batchers["decoder"]
+
+    async def main() -> None:
+        connection = Connection(app)
+        connection.data_received(b"GET /livez HTTP/1.1\r\n\r\n" + DECODE % b"" + SAMPLE % 1)
+        decoder._is_working = True  # as if a long batch were running
+        while not decoder.queued_rows:
+            await asyncio.sleep(0)
+        before = len(connection.wire.writes)
+        connection.leave()
+        while connection.tasks:
+            await asyncio.sleep(0)
+        assert len(connection.wire.writes) == before
+        assert decoder._next_batch() == ([], 0)
+        decoder._is_working = False
+
+    asyncio.run(main())
+    assert counted(metrics, "/decode", 499) == 1
+    assert not caplog.records
+
+
 def test_a_request_that_is_cancelled_does_not_leave_its_client_waiting(app: FastAPI) -> None:
     async def main() -> None:
         connection = Connection(app)
