@@ -23,10 +23,11 @@ class Outbox:
             send()
             return
         if not self._ready:
-            asyncio.get_running_loop().call_soon(self._send_all)
+            asyncio.get_running_loop().call_soon(self.flush)
         self._ready.append(send)
 
-    def _send_all(self) -> None:
+    def flush(self) -> None:
+        """Sends all that is ready now."""
         ready, self._ready = self._ready, []
         for send in ready:
             try:

@@ -7,9 +7,6 @@ the first was answered, `Expect`, `Upgrade`, HTTP/1.0.
 """
 
 import asyncio
-import functools
-import logging
-from http import HTTPStatus
 from typing import Any
 
 import httptools
@@ -17,15 +14,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from service.context import CLIENT_LEFT
+from service.exchange import Exchange
 from service.outbox import Outbox
-from service.routes.front import Call, Front
-from service.routes.reply import Reply, StreamReply
-
-_JOINED_BYTES = 64 << 10  # to copy more costs more than to write twice
-_CLOSE = (b"connection", b"close")
-_STATUS_LINES = {int(status): f"HTTP/1.1 {status} {status.phrase}\r\n".encode() for status in HTTPStatus}
-_logger = logging.getLogger("service")
+from service.routes.front import Front
 
 
 class Protocol(HttpToolsProtocol):
@@ -76,6 +67,11 @@ class Protocol(HttpToolsProtocol):
         else:
             super().on_message_complete()
 
+    def eof_received(self) -> None:
+        """A client that sends no more may still read; the connection is closed after this."""
+        self.outbox.flush()
+        super().eof_received()
+
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         if isinstance(self._in_hand, Exchange):
@@ -102,99 +98,3 @@ class Protocol(HttpToolsProtocol):
         for name, value in headers:
             self.on_header(name, value)
         super().on_headers_complete()
-
-
-class Exchange:
-    """A request on the short way and its answer. To uvicorn's connection it is what a RequestResponseCycle is."""
-
-    __slots__ = ("_call", "_is_answered", "_protocol", "_task", "disconnected", "keep_alive", "response_complete")
-
-    message_event = asyncio.Event()  # uvicorn sets it where a client leaves, for those who wait; none of these do
-
-    def __init__(self, protocol: Protocol, call: Call, keep_alive: bool) -> None:
-        self._protocol = protocol
-        self._call = call
-        self._task: asyncio.Task[None] | None = None
-        self._is_answered = False
-        self.keep_alive = keep_alive
-        self.disconnected = False
-        self.response_complete = False
-
-    def add(self, body: bytes) -> None:
-        """More of the request's body; what comes after a refusal is lost."""
-        if self._task is None:
-            self._call.body.add(body)
-            if self._call.body.refusal:
-                self.begin()
-
-    def begin(self) -> None:
-        """The body is whole, or refused."""
-        if self._task is None:
-            self._task = self._protocol.loop.create_task(self._answer())
-            self._protocol.tasks.add(self._task)
-
-    def leave(self) -> None:
-        """The client has left: its work is cancelled, which takes its rows out of the queues."""
-        self.disconnected = True
-        if not self._is_answered:
-            self._call.answered(CLIENT_LEFT)
-        if self._task:
-            self._task.cancel()
-            self._protocol.tasks.discard(self._task)  # one that never began does not do it itself
-
-    async def _answer(self) -> None:
-        tasks = self._protocol.tasks
-        try:
-            reply = await self._call.answer()
-            self._is_answered = True
-            if isinstance(reply, StreamReply):
-                await self._stream(reply)
-            else:
-                self._protocol.outbox.put(functools.partial(self._send, reply), is_alone=len(tasks) == 1)
-        except asyncio.CancelledError:
-            self._protocol.transport.close()  # also if it is the server that ends
-            raise
-        finally:
-            tasks.discard(self._task)
-
-    def _send(self, reply: Reply) -> None:
-        head, body, transport = self._head(reply), reply.body, self._protocol.transport
-        if not transport.is_closing():
-            if len(body) <= _JOINED_BYTES:
-                transport.write(head + body)
-            else:
-                transport.write(head)
-                transport.write(body)
-        self._end(reply)
-
-    async def _stream(self, reply: StreamReply) -> None:
-        """No faster than the client reads it."""
-        transport, flow = self._protocol.transport, self._protocol.flow
-        try:
-            transport.write(self._head(reply))
-            async for chunk in reply.chunks:
-                transport.write(chunk)
-                await flow.drain()
-        except asyncio.CancelledError:
-            self.keep_alive = False  # the answer is not whole
-        except Exception:
-            _logger.exception("an answer was cut off")
-            self.keep_alive = False
-        finally:
-            await reply.chunks.aclose()
-        self._end(reply)
-
-    def _head(self, reply: Reply) -> bytes:
-        headers = [*self._protocol.server_state.default_headers, *reply.raw_headers]
-        if _CLOSE in headers:
-            self.keep_alive = False
-        elif not self.keep_alive:
-            headers.append(_CLOSE)
-        return b"".join([_STATUS_LINES[reply.status_code], *(b"%b: %b\r\n" % header for header in headers), b"\r\n"])
-
-    def _end(self, reply: Reply) -> None:
-        self._call.answered(reply.status_code)
-        self.response_complete = True
-        if not self.keep_alive:
-            self._protocol.transport.close()
-        self._protocol.on_response_complete()

@@ -26,6 +26,7 @@ LAYERS = [
     {"service.__main__", "service.worker"},
     {"service.server", "service.workers"},
     {"service.app", "service.protocol"},
+    {"service.exchange"},
     {"service.middleware", "service.routes.autoencoder", "service.routes.models", "service.routes.health"},
     {"service.routes.front", "service.routes.verbs"},
     {"service.routes.errors", "service.routes.documents", "service.routes.body"},

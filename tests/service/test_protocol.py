@@ -237,6 +237,23 @@ def test_an_answer_whose_client_has_left_is_not_written(app: FastAPI, metrics: M
     assert counted(metrics, "/decode", 499) is None
 
 
+def test_a_client_that_sends_no_more_gets_what_is_ready(app: FastAPI) -> None:
+    async def main() -> None:
+        state = ServerState()
+        state.tasks.add(asyncio.current_task())  # so that the answer waits for others
+        connection = Connection(app, state)
+        connection.data_received(DECODE % b"")
+        while len(state.tasks) > 1:
+            await asyncio.sleep(0)
+        assert not connection.wire.writes
+        connection.eof_received()
+        connection.wire.close()
+        assert connection.parsed()[0] == 200
+        connection.leave()
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("turns", range(6))
 def test_a_client_may_leave_at_any_time(app: FastAPI, metrics: Metrics, turns: int) -> None:
     async def main() -> None:
