@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from models.manifest import GraphName, Manifest
-from service import arrays, golden
+from service import golden
 from service.batcher import MicroBatcher
 from service.bundle import Bundle
+from service.codecs import npy
 from service.errors import BundleError, UnknownModel
 from service.runtime import VERSION, Device, Session
 from service.scores import Scores, log_sum_exp, percentiles, scores, squared_error
@@ -126,7 +127,7 @@ class Model:
                 max_inline_rows=cost.rows_within(_INLINE_S),
                 observe=functools.partial(observe, graph),
                 is_alone=is_alone,
-                allocate=arrays.with_headroom,
+                allocate=npy.with_headroom,
             )
         self._log_class_weights = np.log(np.maximum(np.array(self.manifest.class_weights), 1e-300))  # (classes,)
         table = bundle.calibration.scores if bundle.calibration else {}

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from service import inputs, outputs
+from service.codecs import inputs, outputs
 from service.schemas import DecodeAnswer, EncodeAnswer, Problem, ReconstructAnswer, SampleAnswer, SampleBody
 
 # A real MNIST test digit, 28×28, as base64 PNG: a body that works when tried.

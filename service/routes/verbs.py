@@ -10,13 +10,14 @@ from typing import Any
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from service import arrays, inputs, noise, outputs
+from service import noise
+from service.codecs import inputs, npy, outputs
+from service.codecs.images import ImageLimits
+from service.codecs.inputs import Picture
+from service.codecs.outputs import Answer, Rendering
 from service.engine import Engine, Model
 from service.errors import InvalidParameter, MalformedBody, TooManyRows, UnsupportedMediaType
-from service.images import ImageLimits
-from service.inputs import Picture
 from service.noise import Page
-from service.outputs import Answer, Rendering
 from service.routes.errors import parameter_error
 from service.routes.reply import Reply, StreamReply
 from service.sampling import NoiseSource, Series
@@ -162,9 +163,9 @@ class Verbs:
 
         async def chunks() -> AsyncGenerator[bytes | memoryview, None]:
             yield head.body
-            yield arrays.write_raw(first)
+            yield npy.write_raw(first)
             for start in range(rows, count, rows):
-                yield arrays.write_raw((await series.page(start, min(rows, count - start))).images)
+                yield npy.write_raw((await series.page(start, min(rows, count - start))).images)
 
         length = len(head.body) + count * first[0].nbytes
         return StreamReply(

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from PIL import Image
 
-from service import outputs
+from service.codecs import outputs
 from tests import bundles, digits
 from tests.conftest import Client
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from PIL import Image
 
+from service.codecs.images import ImageLimits, decode
 from service.errors import ImageTooLarge, InvalidImage, ServiceError, UnsupportedImageFormat
-from service.images import ImageLimits, decode
-from tests.service.image_files import (
+from tests.service.codecs.image_files import (
     BLOCKS,
     DIGIT,
     GREY,
@@ -205,7 +205,7 @@ BOMB_SCRIPT = """
 import sys
 from pathlib import Path
 from service.errors import ServiceError
-from service.images import ImageLimits, decode
+from service.codecs.images import ImageLimits, decode
 
 def peak_kib():
     status = Path("/proc/self/status").read_text()

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from service import outputs
-from service.outputs import JSON, PNG, Answer, Rendering
+from service.codecs import outputs
+from service.codecs.outputs import JSON, PNG, Answer, Rendering
 
 IMAGES = np.random.default_rng(0).random((5, 1, 28, 28), dtype=np.float32) * 1.2 - 0.1  # some beyond [0, 1]
 

@@ -6,9 +6,9 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from service.codecs.header import ImageLimits, read_orientation
 from service.errors import ImageTooLarge, InvalidImage
-from service.image_header import ImageLimits, read_orientation
-from tests.service.image_files import exif
+from tests.service.codecs.image_files import exif
 
 LIMITS = ImageLimits(max_bytes=1000, max_pixels=10_000, max_side=200)
 

@@ -5,11 +5,11 @@ import numpy as np
 from hypothesis import given, settings
 from PIL import Image
 
+from service.codecs.inputs import ImageOptions, Picture, read_images, read_pictures
+from service.codecs.png import write
 from service.errors import ServiceError
-from service.inputs import ImageOptions, Picture, read_images, read_pictures
-from service.png import write
 from tests import digits
-from tests.service.image_files import DIGIT, LIMITS, RGB, png, random_samples, saved
+from tests.service.codecs.image_files import DIGIT, LIMITS, RGB, png, random_samples, saved
 
 FILES = [
     *(write(digit) for digit in digits.images()[:6]),

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from service.codecs.framing import frame
 from service.errors import InvalidImage
-from service.framing import frame
 from tests import digits
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from service import arrays, images
+from service.codecs import images, npy
 from service.errors import NotAcceptable
 
 JSON: Final = "application/json"
@@ -133,7 +133,7 @@ def is_quick(answer: Answer, media_type: str) -> bool:
 
 def stream_head(media_type: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Rendered:
     """What stands before the raw rows of an array (n, …) in one of the STREAMED types."""
-    body = arrays.npy_header(shape, dtype) if media_type == NPY else b""
+    body = npy.npy_header(shape, dtype) if media_type == NPY else b""
     return Rendered(body, media_type, _tensor_headers(shape, dtype))
 
 
@@ -173,17 +173,17 @@ def _png(answer: Answer, rendering: Rendering) -> Rendered:
 
 def _npy(answer: Answer, rendering: Rendering) -> Rendered:
     array = answer.rows[answer.main]
-    return Rendered(arrays.write_npy(array), NPY, _tensor_headers(array.shape, array.dtype))
+    return Rendered(npy.write_npy(array), NPY, _tensor_headers(array.shape, array.dtype))
 
 
 def _raw(answer: Answer, rendering: Rendering) -> Rendered:
     array = answer.rows[answer.main]
-    return Rendered(arrays.write_raw(array), RAW, _tensor_headers(array.shape, array.dtype))
+    return Rendered(npy.write_raw(array), RAW, _tensor_headers(array.shape, array.dtype))
 
 
 def _npz(answer: Answer, rendering: Rendering) -> Rendered:
     facts = {name: np.array(value, np.uint64 if name == "seed" else None) for name, value in answer.metadata.items()}
-    return Rendered(arrays.write_npz({**facts, **answer.arrays()}), NPZ)
+    return Rendered(npy.write_npz({**facts, **answer.arrays()}), NPZ)
 
 
 def _zip(answer: Answer, rendering: Rendering) -> Rendered:

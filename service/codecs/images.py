@@ -14,10 +14,10 @@ from PIL import Image, _imaging
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
-from service import jpeg, png
+from service.codecs import jpeg, png
+from service.codecs.framing import SIDE, Fit, FloatArray, frame
+from service.codecs.header import Header, ImageLimits
 from service.errors import InvalidImage, UnsupportedImageFormat
-from service.framing import SIDE, Fit, FloatArray, frame
-from service.image_header import Header, ImageLimits
 
 __all__ = [
     "RING",

@@ -19,15 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from service import arrays, images, multipart
-from service.errors import (
-    InvalidImage,
-    InvalidInput,
-    MalformedBody,
-    ServiceError,
-    TooManyRows,
-    UnsupportedMediaType,
-)
+from service.codecs import images, multipart, npy
+from service.errors import InvalidImage, InvalidInput, MalformedBody, ServiceError, TooManyRows, UnsupportedMediaType
 
 IMAGE_TYPES: Final = ("image/png", "image/jpeg")
 ARRAY_TYPES: Final = ("application/x-npy", "application/npy")
@@ -73,8 +66,8 @@ def read_images(body: bytes, content_type: str, options: ImageOptions) -> FloatA
     if media_type == JSON_TYPE:
         rows = _json_rows(body, "images", options.max_rows)
         return _stacked(rows, functools.partial(_json_image, options=options))
-    if media_type in ARRAY_TYPES or (media_type == RAW_TYPE and body.startswith(arrays.NPY_MAGIC)):
-        return _array_images(arrays.read_npy(body), options)
+    if media_type in ARRAY_TYPES or (media_type == RAW_TYPE and body.startswith(npy.NPY_MAGIC)):
+        return _array_images(npy.read_npy(body), options)
     if media_type == RAW_TYPE:
         if len(body) % _PIXELS:
             raise InvalidInput(
@@ -113,8 +106,8 @@ def read_latents(body: bytes, content_type: str, latent_dim: int, max_rows: int)
     if media_type == JSON_TYPE:
         rows = _json_rows(body, "latents", max_rows)
         values = _stacked(rows, functools.partial(_numbers, shape=(latent_dim,)))
-    elif media_type in ARRAY_TYPES or (media_type == RAW_TYPE and body.startswith(arrays.NPY_MAGIC)):
-        values = arrays.read_npy(body)
+    elif media_type in ARRAY_TYPES or (media_type == RAW_TYPE and body.startswith(npy.NPY_MAGIC)):
+        values = npy.read_npy(body)
         if values.dtype == np.uint8 or values.ndim not in (1, 2) or values.shape[-1] != latent_dim:
             raise InvalidInput(f"Latents are float32 of shape (n, {latent_dim}).", "wrong_shape")
         values = np.atleast_2d(values)

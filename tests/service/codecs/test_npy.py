@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from service.arrays import read_npy, with_headroom, write_npy, write_raw
+from service.codecs.npy import read_npy, with_headroom, write_npy, write_raw
 from service.errors import MalformedBody
 
 IMAGES = np.random.default_rng(0).random((3, 1, 28, 28), dtype=np.float32)

@@ -6,9 +6,21 @@ import zlib
 import numpy as np
 import pytest
 
+from service.codecs.png import read, write
 from service.errors import ImageTooLarge, InvalidImage
-from service.png import read, write
-from tests.service.image_files import GREY, LIMITS, PALETTE, RGB, RGBA, SIGNATURE, chunk, exif, header, png, scanlines
+from tests.service.codecs.image_files import (
+    GREY,
+    LIMITS,
+    PALETTE,
+    RGB,
+    RGBA,
+    SIGNATURE,
+    chunk,
+    exif,
+    header,
+    png,
+    scanlines,
+)
 
 SAMPLES = np.arange(784, dtype=np.uint8).reshape(28, 28)
 PIXELS = chunk(b"IDAT", zlib.compress(scanlines(SAMPLES, 8, False)))

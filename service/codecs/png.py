@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from isal import isal_zlib
 
+from service.codecs.header import Header, ImageLimits, read_orientation
 from service.errors import InvalidImage
-from service.image_header import Header, ImageLimits, read_orientation
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_CHUNKS = 256  # 1 MiB in the usual 8 KiB IDAT chunks is 128

@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 
-from service.images import ImageLimits, decode
+from service.codecs.images import ImageLimits, decode
 from tests import digits
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.service.image_files import (
+from tests.service.codecs.image_files import (
     DIGIT,
     GREY_ALPHA,
     pixels,

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from service.codecs.jpeg import MAX_SCANS, read
 from service.errors import ImageTooLarge, InvalidImage
-from service.jpeg import MAX_SCANS, read
-from tests.service.image_files import LIMITS, adobe, exif, jpeg, segment
+from tests.service.codecs.image_files import LIMITS, adobe, exif, jpeg, segment
 
 BLOCKS = np.arange(0, 256, 16).reshape(4, 4, 1)
 GOOD = jpeg(BLOCKS)

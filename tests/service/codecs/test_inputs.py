@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from service import png
-from service.arrays import write_npy
+from service.codecs import png
+from service.codecs.inputs import ImageOptions, read_images
+from service.codecs.npy import write_npy
 from service.errors import InvalidInput
-from service.inputs import ImageOptions, read_images
 from tests import digits
-from tests.service.image_files import LIMITS
+from tests.service.codecs.image_files import LIMITS
 
 NPY, RAW, PNG = "application/x-npy", "application/octet-stream", "image/png"
 BORDER = np.pad(np.zeros((26, 26), bool), 1, constant_values=True)

@@ -5,8 +5,8 @@ ITU-T T.81 annex B; Adobe's APP14, Technical Note 5116. Of several pictures (CIP
 
 import re
 
+from service.codecs.header import Header, ImageLimits, read_orientation
 from service.errors import InvalidImage
-from service.image_header import Header, ImageLimits, read_orientation
 
 MAGIC = b"\xff\xd8\xff"
 MAX_SEGMENTS = 256

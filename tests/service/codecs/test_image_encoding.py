@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.images import encode_grid, encode_pngs, grid
-from tests.service.image_files import (
+from service.codecs.images import encode_grid, encode_pngs, grid
+from tests.service.codecs.image_files import (
     DIGIT,
     pixels,
     unit,

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
+from service.codecs.images import ImageLimits, decode
+from service.codecs.png import read_digit, write
 from service.errors import ImageTooLarge, ServiceError
-from service.images import ImageLimits, decode
-from service.png import read_digit, write
 from tests import digits
-from tests.service.image_files import (
+from tests.service.codecs.image_files import (
     DIGIT,
     GREY,
     LIMITS,
@@ -44,7 +44,7 @@ def outcome(data, invert="auto", fit="resize", limits=LIMITS):
 
 
 def outcome_of_the_long_way(data, **options):
-    with mock.patch("service.png.read_digit", return_value=None):
+    with mock.patch("service.codecs.png.read_digit", return_value=None):
         return outcome(data, **options)
 
 

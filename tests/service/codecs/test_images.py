@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from service.errors import InvalidImage
-from tests.service.image_files import (
+from tests.service.codecs.image_files import (
     BLOCKS,
     DIGIT,
     GREY_ALPHA,
