@@ -17,7 +17,7 @@ from service.batcher import MicroBatcher
 from service.bundle import Bundle
 from service.codecs import npy
 from service.errors import BundleError, UnknownModel
-from service.runtime import VERSION, Device, Session
+from service.runtime.session import VERSION, Device, Session
 from service.scores import Scores, log_sum_exp, percentiles, scores, squared_error
 
 FloatArray = npt.NDArray[np.float32]

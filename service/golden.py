@@ -8,7 +8,7 @@ import numpy as np
 from models.manifest import GraphName
 from service.bundle import Bundle
 from service.errors import BundleError
-from service.runtime import Session
+from service.runtime.session import Session
 
 # Room for another device, models/README.md.
 _IMAGES = {"atol": 1e-4, "rtol": 0.0}

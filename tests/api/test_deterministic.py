@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from service.runtime import VERSION
+from service.runtime.session import VERSION
 from tests import bundles
 from tests.api.conftest import BothWays
 

@@ -11,7 +11,7 @@ import pytest
 
 from service import bundle
 from service.engine import EngineLimits, Model, Rejection
-from service.runtime import Session
+from service.runtime.session import Session
 
 pytestmark = pytest.mark.anyio
 NEVER = float("inf")

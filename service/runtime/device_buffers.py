@@ -15,7 +15,7 @@ from models.manifest import GraphSpec
 AnyArray = npt.NDArray[Any]
 
 
-class Buckets:
+class DeviceBuffers:
     """Not thread-safe: the buffers are used again and again."""
 
     def __init__(self, session: ort.InferenceSession, spec: GraphSpec, device: str) -> None:

@@ -14,9 +14,9 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from models.manifest import GraphSpec, TensorSpec
-from service.buckets import Buckets
-from service.cost import Cost
 from service.errors import BundleError, DeviceError, InferenceFailed
+from service.runtime.cost import BatchCost
+from service.runtime.device_buffers import DeviceBuffers
 
 Device = Literal["auto", "cpu", "cuda"]
 AnyArray = npt.NDArray[Any]
@@ -74,7 +74,7 @@ class Session:
         return dict(zip(outputs, values, strict=True))
 
     def _use_buckets(self, device: str) -> None:
-        buckets = Buckets(self._session, self.spec, device)
+        buckets = DeviceBuffers(self._session, self.spec, device)
         self._compute = lambda outputs, inputs: buckets.run(inputs, outputs)
 
     def _run_or_halve(self, outputs: list[str], inputs: dict[str, AnyArray]) -> list[AnyArray]:
@@ -89,7 +89,7 @@ class Session:
         parts = [self._compute(outputs, {name: array[half] for name, array in inputs.items()}) for half in halves]
         return [np.concatenate(pair) for pair in zip(*parts, strict=True)]
 
-    def warm_up(self, max_rows: int) -> Cost:
+    def warm_up(self, max_rows: int) -> BatchCost:
         """Runs batches of 1, 2, 4 … max_rows rows, so that no caller pays for first-time allocation; measures them.
 
         Ends with the first that takes 10 ms.
@@ -104,7 +104,7 @@ class Session:
             if runs[0] < _SHORT_S or self.provider == _CUDA:  # whose first run of each size is the slowest
                 runs.append(self._timed(sizes[-1], clock))
             seconds.append(min(runs))
-        return Cost(sizes, seconds)
+        return BatchCost(sizes, seconds)
 
     def _timed(self, rows: int, clock: Callable[[], float]) -> float:
         zeros = {tensor.name: np.zeros(tensor.of(rows), tensor.dtype) for tensor in self.spec.inputs}

@@ -12,7 +12,7 @@ _WORTH_WHILE = 1.05  # what is less than 5 % quicker is not
 
 
 @dataclass(frozen=True)
-class Cost:
+class BatchCost:
     """rows: sizes of batches, ascending from 1. seconds: what the graph took for each."""
 
     rows: Sequence[int]

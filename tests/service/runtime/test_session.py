@@ -13,7 +13,7 @@ from models.manifest import graph_specs
 from service import bundle
 from service.engine import EngineLimits, Model
 from service.errors import DeviceError, InferenceFailed
-from service.runtime import Session
+from service.runtime.session import Session
 from tests import bundles
 
 

@@ -1,0 +1,1 @@
+"""A bundle's graphs as onnxruntime sessions. The only home of onnxruntime."""

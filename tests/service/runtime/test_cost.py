@@ -1,0 +1,34 @@
+"""BatchCost: how large a batch pays, and how large a one is short enough, from a few measured sizes."""
+
+import pytest
+
+from service.runtime.cost import BatchCost
+
+
+def test_a_graph_whose_rows_are_nearly_free_saturates_late() -> None:
+    assert BatchCost((1, 2, 4, 8, 16), [1e-4 + rows * 1e-6 for rows in (1, 2, 4, 8, 16)]).saturating_rows == 16
+
+
+def test_a_graph_whose_rows_cost_alike_saturates_where_the_batch_itself_no_longer_counts() -> None:
+    sizes = (1, 2, 4, 8, 16, 32, 64)
+    assert BatchCost(sizes, [5e-3 * rows for rows in sizes]).saturating_rows == 4
+    assert BatchCost(sizes, [0.1e-3 * rows for rows in sizes]).saturating_rows == 64
+    assert BatchCost(sizes, [0.5e-3 * rows for rows in sizes]).saturating_rows == 32
+
+
+def test_less_than_5_per_cent_is_no_gain() -> None:
+    assert BatchCost((1, 2, 4), (99e-3, 199e-3, 380e-3)).saturating_rows == 1
+    assert BatchCost((1, 2, 4), (99e-3, 199e-3, 378e-3)).saturating_rows == 4
+
+
+def test_a_larger_batch_that_is_slower_is_not_taken() -> None:
+    assert BatchCost((1, 2, 4), (1e-3, 1.2e-3, 9e-3)).saturating_rows == 2
+
+
+@pytest.mark.parametrize(("seconds", "rows"), [(0.9e-3, 0), (1e-3, 1), (2.9e-3, 2), (3e-3, 3), (99.0, 4)])
+def test_rows_within_a_time_are_read_between_the_sizes(seconds: float, rows: int) -> None:
+    assert BatchCost((1, 2, 4), (1e-3, 2e-3, 4e-3)).rows_within(seconds) == rows
+
+
+def test_rows_within_a_time_survive_a_size_that_was_measured_too_short() -> None:
+    assert BatchCost((1, 2, 4), (2e-3, 5e-3, 3e-3)).rows_within(4e-3) == 1
