@@ -11,7 +11,7 @@ from fastapi_offline import FastAPIOffline
 from models.manifest import GraphName
 from service import bundle
 from service.codecs.images import ImageLimits
-from service.engine import Engine, EngineLimits, Model
+from service.engine.model import Engine, EngineLimits, Model
 from service.metrics import Metrics
 from service.middleware import ContextMiddleware
 from service.routes import autoencoder, errors, health, models

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.noise import MAX_SEED
+from service.engine.noise import MAX_SEED
 
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED, description="Makes the answer repeatable; drawn and told if left out.")]
 Label = Annotated[int, Field(ge=0)]

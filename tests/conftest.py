@@ -13,7 +13,7 @@ import hypothesis
 import pytest
 
 from service.app import create_app, load_engine
-from service.engine import Engine
+from service.engine.model import Engine
 from service.metrics import Metrics
 from service.settings import Settings
 from tests import bundles

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from service.engine import Engine
+from service.engine.model import Engine
 from service.errors import NotReady
 from service.metrics import CONTENT_TYPE, Metrics
 from service.schemas import Readiness

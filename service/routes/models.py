@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from service.engine import Engine, Model
+from service.engine.model import Engine, Model
 from service.schemas import Limits, ModelDetail, ModelList, ModelSummary, Problem
 
 

@@ -10,17 +10,17 @@ from typing import Any
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from service import noise
 from service.codecs import inputs, npy, outputs
 from service.codecs.images import ImageLimits
 from service.codecs.inputs import Picture
 from service.codecs.outputs import Answer, Rendering
-from service.engine import Engine, Model
+from service.engine import noise
+from service.engine.model import Engine, Model
+from service.engine.noise import Page
+from service.engine.sampling import NoiseSource, Series
 from service.errors import InvalidParameter, MalformedBody, TooManyRows, UnsupportedMediaType
-from service.noise import Page
 from service.routes.errors import parameter_error
 from service.routes.reply import Reply, StreamReply
-from service.sampling import NoiseSource, Series
 from service.schemas import ImageInputQuery, ImageOutputQuery, Limits, Query, ReconstructQuery, SampleBody, SampleQuery
 from service.together import Together
 

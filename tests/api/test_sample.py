@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service import noise
+from service.engine import noise
 from tests import bundles
 from tests.conftest import Client
 

@@ -7,7 +7,7 @@ import anyio
 import numpy as np
 import pytest
 
-from service.engine import Model
+from service.engine.model import Model
 from tests.api.conftest import BothWays
 from tests.wire import Connection
 

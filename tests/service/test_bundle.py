@@ -14,7 +14,7 @@ import pytest
 
 from service import bundle
 from service.app import load_engine
-from service.engine import EngineLimits, Model
+from service.engine.model import EngineLimits, Model
 from service.errors import BundleError
 from service.metrics import Metrics
 from service.settings import Settings

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from uvicorn.server import ServerState
 
 from service.app import create_app
-from service.engine import Engine
+from service.engine.model import Engine
 from service.metrics import Metrics
 from service.outbox import Outbox
 from service.protocol import Protocol

@@ -244,7 +244,7 @@ def test_bombs_leave_memory_flat(tmp_path):
     }
     for name, (data, _) in bombs.items():
         (tmp_path / name).write_bytes(data)
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     run = subprocess.run(
         [sys.executable, "-c", BOMB_SCRIPT, str(tmp_path)],
         cwd=root,

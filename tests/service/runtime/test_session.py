@@ -11,7 +11,7 @@ from onnx import helper
 
 from models.manifest import graph_specs
 from service import bundle
-from service.engine import EngineLimits, Model
+from service.engine.model import EngineLimits, Model
 from service.errors import DeviceError, InferenceFailed
 from service.runtime.session import Session
 from tests import bundles

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from service import bundle
-from service.engine import EngineLimits, Model, Rejection
+from service.engine.model import EngineLimits, Model, Rejection
 from service.runtime.session import Session
 
 pytestmark = pytest.mark.anyio

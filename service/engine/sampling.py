@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service import noise
-from service.engine import FloatArray, IndexArray, LabelArray, Model, Rejection, Samples
+from service.engine import noise
+from service.engine.model import FloatArray, IndexArray, LabelArray, Model, Rejection, Samples
+from service.engine.noise import Draw, Page
 from service.errors import InvalidParameter
-from service.noise import Draw, Page
 from service.schemas import SampleBody
 from service.together import Together
 

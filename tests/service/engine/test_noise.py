@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service import noise
+from service.engine import noise
 
 KNOWN_UNIFORMS = ["0x1.36da89edd58a1p-2", "0x1.cceffc977a08ap-1"]
 KNOWN_NORMALS = [

@@ -16,9 +16,9 @@ from service import golden
 from service.batcher import MicroBatcher
 from service.bundle import Bundle
 from service.codecs import npy
+from service.engine.scores import Scores, log_sum_exp, percentiles, scores, squared_error
 from service.errors import BundleError, UnknownModel
 from service.runtime.session import VERSION, Device, Session
-from service.scores import Scores, log_sum_exp, percentiles, scores, squared_error
 
 FloatArray = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]

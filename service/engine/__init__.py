@@ -1,0 +1,1 @@
+"""Arrays → arrays: what a model can do, without a word of HTTP."""
