@@ -10,14 +10,14 @@ from fastapi_offline import FastAPIOffline
 
 from models.manifest import GraphName
 from service import bundle
+from service.api import autoencoder, health, models, problems
+from service.api.front import Front
+from service.api.middleware import ContextMiddleware
+from service.api.schemas import Limits
+from service.api.verbs import Boundaries, Verbs
 from service.codecs.images import ImageLimits
 from service.engine.model import Engine, EngineLimits, Model
 from service.metrics import Metrics
-from service.middleware import ContextMiddleware
-from service.routes import autoencoder, errors, health, models
-from service.routes.front import Front
-from service.routes.verbs import Boundaries, Verbs
-from service.schemas import Limits
 from service.settings import Settings
 
 _logger = logging.getLogger("service")
@@ -77,8 +77,8 @@ def create_app(settings: Settings, engine: Engine | None = None, metrics: Metric
     app.include_router(autoencoder.router(verbs, engine.default.manifest.latent_dim, settings.max_body_bytes))
     app.include_router(models.router(engine, limits))
     app.include_router(health.router(engine, metrics))
-    errors.install(app)
-    app.add_middleware(ContextMiddleware, metrics=metrics, on_bug=errors.bug)
+    problems.install(app)
+    app.add_middleware(ContextMiddleware, metrics=metrics, on_bug=problems.bug)
     app.state.engine = engine
     app.state.front = Front(autoencoder.listed(verbs), metrics, settings.max_body_bytes)
     return app

@@ -6,10 +6,10 @@ import logging
 from http import HTTPStatus
 from typing import Any, Protocol
 
-from service.context import CLIENT_LEFT
+from service.api.context import CLIENT_LEFT
+from service.api.front import Call
+from service.api.reply import Reply, StreamReply
 from service.outbox import Outbox
-from service.routes.front import Call
-from service.routes.reply import Reply, StreamReply
 
 _JOINED_BYTES = 64 << 10  # to copy more costs more than to write twice
 _CLOSE = (b"connection", b"close")

@@ -14,9 +14,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from service.api.front import Front
 from service.exchange import Exchange
 from service.outbox import Outbox
-from service.routes.front import Front
 
 
 class Protocol(HttpToolsProtocol):

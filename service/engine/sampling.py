@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from service.api.schemas import SampleBody
 from service.engine import noise
 from service.engine.model import FloatArray, IndexArray, LabelArray, Model, Rejection, Samples
 from service.engine.noise import Draw, Page
 from service.errors import InvalidParameter
-from service.schemas import SampleBody
 from service.together import Together
 
 _LITTLE_ROWS = 64  # so few cost more alone than together with other requests'

@@ -19,7 +19,7 @@ HOMES = {
     "uvicorn": {"service/server.py", "service/protocol.py"},
     "matplotlib": {f"training/figures/{name}.py" for name in ("__init__", "canvas", "charts", "digits", "galleries")},
 }
-HTTP_FILES = ("service/app.py", "service/middleware.py", "service/admission.py", "service/routes/")
+HTTP_FILES = ("service/app.py", "service/api/")
 
 # The service from rim to ground: a file imports only what stands in a later line.
 LAYERS = [
@@ -27,18 +27,18 @@ LAYERS = [
     {"service.server", "service.workers"},
     {"service.app", "service.protocol"},
     {"service.exchange"},
-    {"service.middleware", "service.routes.autoencoder", "service.routes.models", "service.routes.health"},
-    {"service.routes.front", "service.routes.verbs"},
-    {"service.routes.errors", "service.routes.documents", "service.routes.body"},
-    {"service.routes.reply", "service.engine.sampling"},
-    {"service.routes.client"},
+    {"service.api.middleware", "service.api.autoencoder", "service.api.models", "service.api.health"},
+    {"service.api.front", "service.api.verbs"},
+    {"service.api.problems", "service.api.openapi", "service.api.body"},
+    {"service.api.reply", "service.engine.sampling"},
+    {"service.api.client"},
     {
         "service.codecs.inputs",
         "service.codecs.outputs",
-        "service.schemas",
+        "service.api.schemas",
         "service.engine.model",
         "service.settings",
-        "service.context",
+        "service.api.context",
     },
     {
         "service.codecs.images",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from service import errors, settings
-from service.routes.errors import _ROUTING_CODES
+from service.api.problems import _ROUTING_CODES
 from tests.server import serving
 
 README = Path("README.md").read_text()

@@ -7,9 +7,9 @@ import anyio
 import pytest
 from starlette.responses import Response
 
+from service.api import problems
+from service.api.middleware import ContextMiddleware
 from service.metrics import Metrics
-from service.middleware import ContextMiddleware
-from service.routes import errors
 
 
 def sent(
@@ -24,7 +24,7 @@ def sent(
     async def send(message: Any) -> None:
         messages.append(message)
 
-    context = ContextMiddleware(app, Metrics(), errors.bug)
+    context = ContextMiddleware(app, Metrics(), problems.bug)
     scope = {"type": "http", "method": "GET", "path": "/", "headers": asked or []}
     anyio.run(context, scope, None, send)
     return list(messages[0]["headers"])
@@ -67,6 +67,6 @@ def test_a_bug_after_the_answer_began_cuts_the_connection() -> None:
     async def send(message: Any) -> None:
         pass
 
-    context = ContextMiddleware(app, Metrics(), errors.bug)
+    context = ContextMiddleware(app, Metrics(), problems.bug)
     with pytest.raises(RuntimeError, match="late"):
         anyio.run(context, {"type": "http", "method": "GET", "path": "/", "headers": []}, None, send)

@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter, Response
 
+from service.api.schemas import Readiness
 from service.engine.model import Engine
 from service.errors import NotReady
 from service.metrics import CONTENT_TYPE, Metrics
-from service.schemas import Readiness
 
 
 def router(engine: Engine, metrics: Metrics) -> APIRouter:

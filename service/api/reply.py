@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Iterable
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from service.routes import client
+from service.api import client
 
 RawHeaders = list[tuple[bytes, bytes]]
 

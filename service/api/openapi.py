@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from service.api.schemas import DecodeAnswer, EncodeAnswer, Problem, ReconstructAnswer, SampleAnswer, SampleBody
 from service.codecs import inputs, outputs
-from service.schemas import DecodeAnswer, EncodeAnswer, Problem, ReconstructAnswer, SampleAnswer, SampleBody
 
 # A real MNIST test digit, 28×28, as base64 PNG: a body that works when tried.
 SEVEN = (

@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service import errors
+from service.api.body import Body
+from service.api.front import parse
+from service.api.schemas import ReconstructQuery, SampleQuery
 from service.errors import ServiceError
 from service.metrics import Metrics
 from service.protocol import Protocol
-from service.routes.body import Body
-from service.routes.front import parse
-from service.schemas import ReconstructQuery, SampleQuery
 from service.settings import Settings
 from tests import digits
-from tests.api.conftest import VERBS, BothWays
+from tests.service.api.conftest import VERBS, BothWays
 
 PNG = digits.png(digits.images()[0])
 LATENT = np.array([0.5, 1.0], np.float32).tobytes()

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.context import CLIENT_LEFT, RequestContext
+from service.api.context import CLIENT_LEFT, RequestContext
 from service.metrics import Metrics
 
 _logger = logging.getLogger("service")

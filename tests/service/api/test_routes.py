@@ -7,10 +7,10 @@ import pytest
 from fastapi import FastAPI
 
 from service import errors
+from service.api import problems as problems
+from service.api.middleware import ContextMiddleware
 from service.errors import ServiceError
 from service.metrics import Metrics
-from service.middleware import ContextMiddleware
-from service.routes import errors as problems
 from tests import digits
 from tests.conftest import Client
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from service.engine.model import Model
-from tests.api.conftest import BothWays
+from tests.service.api.conftest import BothWays
 from tests.wire import Connection
 
 NPY, RAW = "application/x-npy", "application/octet-stream"

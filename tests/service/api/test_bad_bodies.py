@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.routes.errors import MEDIA_TYPE
+from service.api.problems import MEDIA_TYPE
 from tests import digits
 from tests.conftest import Client
 

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from service.routes import body, client, documents
-from service.routes.front import Route, Verb
-from service.routes.verbs import Verbs
-from service.schemas import ImageInputQuery, ImageOutputQuery, ReconstructQuery, SampleQuery
+from service.api import body, client, openapi
+from service.api.front import Route, Verb
+from service.api.schemas import ImageInputQuery, ImageOutputQuery, ReconstructQuery, SampleQuery
+from service.api.verbs import Verbs
 
 
 def listed(verbs: Verbs) -> Mapping[tuple[bytes, bytes], Route]:
@@ -32,17 +32,17 @@ def router(verbs: Verbs, latent_dim: int, max_body_bytes: int) -> APIRouter:
         content = await body.read(headers, request.receive, max_body_bytes)
         return await client.while_there(request.receive, verb(query, headers, content))
 
-    @routes.post("/encode", **documents.ENCODE)
+    @routes.post("/encode", **openapi.ENCODE)
     async def encode(request: Request, query: Annotated[ImageInputQuery, Query()]) -> Response:
         """The approximate posterior of each image: mean and, for a VAE, log-variance of a diagonal Gaussian."""
         return await answer(verbs.encode, query, request)
 
-    @routes.post("/decode", **documents.decode(latent_dim))
+    @routes.post("/decode", **openapi.decode(latent_dim))
     async def decode(request: Request, query: Annotated[ImageOutputQuery, Query()]) -> Response:
         """The mean image of each latent."""
         return await answer(verbs.decode, query, request)
 
-    @routes.post("/reconstruct", **documents.RECONSTRUCT)
+    @routes.post("/reconstruct", **openapi.RECONSTRUCT)
     async def reconstruct(request: Request, query: Annotated[ReconstructQuery, Query()]) -> Response:
         """Each image after encoding and decoding, with its error and, for a VAE, its ELBO in two terms.
 
@@ -50,12 +50,12 @@ def router(verbs: Verbs, latent_dim: int, max_body_bytes: int) -> APIRouter:
         """
         return await answer(verbs.reconstruct, query, request)
 
-    @routes.get("/sample", **documents.SAMPLE)
+    @routes.get("/sample", **openapi.SAMPLE)
     async def sample(request: Request, query: Annotated[SampleQuery, Query()]) -> Response:
         """New digits from the prior. Sample i depends on seed, i, label, temperature and min_confidence alone."""
         return await answer(verbs.sample, query, request)
 
-    @routes.post("/sample", **documents.SAMPLE_POST)
+    @routes.post("/sample", **openapi.SAMPLE_POST)
     async def sample_post(request: Request, query: Annotated[ImageOutputQuery, Query()]) -> Response:
         """The same, asked for in a JSON body."""
         return await answer(verbs.sample_post, query, request)

@@ -12,9 +12,9 @@ import anyio.from_thread
 import httpx
 import pytest
 
+from service.api import verbs
 from service.app import create_app
 from service.metrics import Metrics
-from service.routes import verbs
 from service.settings import Settings
 from tests.conftest import Client
 from tests.wire import Answer, Connection, WireTransport

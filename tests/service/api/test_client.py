@@ -9,9 +9,9 @@ import pytest
 from fastapi import FastAPI
 from starlette.requests import ClientDisconnect
 
+from service.api.client import while_there
 from service.app import create_app, load_engine
 from service.metrics import Metrics
-from service.routes.client import while_there
 from service.settings import Settings
 from tests.wire import Connection
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from service.api.schemas import Limits, ModelDetail, ModelList, ModelSummary, Problem
 from service.engine.model import Engine, Model
-from service.schemas import Limits, ModelDetail, ModelList, ModelSummary, Problem
 
 
 def router(engine: Engine, limits: Limits) -> APIRouter:

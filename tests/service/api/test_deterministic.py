@@ -5,7 +5,7 @@ import pytest
 
 from service.runtime.session import VERSION
 from tests import bundles
-from tests.api.conftest import BothWays
+from tests.service.api.conftest import BothWays
 
 LATENTS = np.linspace(-1, 1, 20 * bundles.LATENT_DIM).reshape(20, -1).round(3).tolist()
 

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 
 from service import errors
-from service.routes.reply import Reply
+from service.api.reply import Reply
 
 STATUS: Mapping[type[errors.ServiceError], HTTPStatus] = {
     errors.MalformedBody: HTTPStatus.BAD_REQUEST,

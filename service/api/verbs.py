@@ -10,6 +10,17 @@ from typing import Any
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
+from service.api.problems import parameter_error
+from service.api.reply import Reply, StreamReply
+from service.api.schemas import (
+    ImageInputQuery,
+    ImageOutputQuery,
+    Limits,
+    Query,
+    ReconstructQuery,
+    SampleBody,
+    SampleQuery,
+)
 from service.codecs import inputs, npy, outputs
 from service.codecs.images import ImageLimits
 from service.codecs.inputs import Picture
@@ -19,9 +30,6 @@ from service.engine.model import Engine, Model
 from service.engine.noise import Page
 from service.engine.sampling import NoiseSource, Series
 from service.errors import InvalidParameter, MalformedBody, TooManyRows, UnsupportedMediaType
-from service.routes.errors import parameter_error
-from service.routes.reply import Reply, StreamReply
-from service.schemas import ImageInputQuery, ImageOutputQuery, Limits, Query, ReconstructQuery, SampleBody, SampleQuery
 from service.together import Together
 
 # A larger body than that of one small PNG may hide a megapixel, and larger arrays take more than half a millisecond:

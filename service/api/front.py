@@ -12,13 +12,13 @@ from urllib.parse import parse_qsl
 
 from pydantic import ValidationError
 
-from service.context import RequestContext
+from service.api import problems
+from service.api.body import Body
+from service.api.context import RequestContext
+from service.api.reply import Reply
+from service.api.schemas import Query
 from service.errors import ServiceError
 from service.metrics import Metrics
-from service.routes import errors
-from service.routes.body import Body
-from service.routes.reply import Reply
-from service.schemas import Query
 
 _CACHED_BYTES = 256  # of a query string; so 1024 of them stay below 2 MB
 _logger = logging.getLogger("service")
@@ -57,10 +57,10 @@ class Call:
             query = parse(self._route.query, self._query_string)
             reply = await self._route.verb(query, self._headers, self.body.whole())
         except ServiceError as error:
-            reply = errors.reply(error, request_id)
+            reply = problems.reply(error, request_id)
         except Exception:
             _logger.exception("request %s failed", request_id)
-            reply = errors.bug(request_id)
+            reply = problems.bug(request_id)
         reply.raw_headers = self._context.headers(reply.raw_headers)
         return reply
 
@@ -102,7 +102,7 @@ def _parse(model: type[Query], query_string: bytes) -> Query:
     try:
         return model.model_validate(dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)))
     except ValidationError as error:
-        raise errors.parameter_error(error.errors(include_url=False, include_input=False)) from error
+        raise problems.parameter_error(error.errors(include_url=False, include_input=False)) from error
 
 
 _parse_cached = functools.lru_cache(maxsize=1024)(_parse)  # the models are frozen, so they may be shared
