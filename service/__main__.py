@@ -5,8 +5,9 @@ import os
 import socket
 import sys
 
-from service import cores, logs, settings
+from service import settings
 from service.errors import SettingsError, StartError
+from service.server import cores, logs
 
 _WELCOME = """
 Serving {models} on {url}
@@ -38,10 +39,10 @@ def main() -> int:
     try:
         # Imported only where needed: the parent of several workers does without the web and the models.
         if _workers(chosen) == 1:
-            from service import server
+            from service.server import serve
 
-            return server.serve(chosen, listener, welcome)
-        from service import workers
+            return serve.serve(chosen, listener, welcome)
+        from service.server import workers
 
         return workers.run(_workers(chosen), listener, chosen.model_dump_json(), welcome)
     except StartError as error:

@@ -11,8 +11,8 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.server import ServerState
 
-from service.outbox import Outbox
-from service.protocol import Protocol
+from service.server.outbox import Outbox
+from service.server.protocol import Protocol
 
 Answer = tuple[int, list[tuple[bytes, bytes]], bytes]  # status, headers, body
 

@@ -16,17 +16,17 @@ HOMES = {
     "onnx": {"training/graphs.py"},
     "prometheus_client": {"service/metrics.py"},
     "python_multipart": {"service/codecs/multipart.py"},
-    "uvicorn": {"service/server.py", "service/protocol.py"},
+    "uvicorn": {"service/server/serve.py", "service/server/protocol.py"},
     "matplotlib": {f"training/figures/{name}.py" for name in ("__init__", "canvas", "charts", "digits", "galleries")},
 }
 HTTP_FILES = ("service/app.py", "service/api/")
 
 # The service from rim to ground: a file imports only what stands in a later line.
 LAYERS = [
-    {"service.__main__", "service.worker"},
-    {"service.server", "service.workers"},
-    {"service.app", "service.protocol"},
-    {"service.exchange"},
+    {"service.__main__", "service.server.worker"},
+    {"service.server.serve", "service.server.workers"},
+    {"service.app", "service.server.protocol"},
+    {"service.server.exchange"},
     {"service.api.middleware", "service.api.autoencoder", "service.api.models", "service.api.health"},
     {"service.api.front", "service.api.verbs"},
     {"service.api.problems", "service.api.openapi", "service.api.body"},
@@ -61,12 +61,12 @@ LAYERS = [
         "service.codecs.header",
         "service.bundle",
         "service.runtime.cost",
-        "service.cores",
-        "service.logs",
+        "service.server.cores",
+        "service.server.logs",
         "service.runtime.device_buffers",
         "service.gathering",
-        "service.outbox",
-        "service.memory",
+        "service.server.outbox",
+        "service.server.memory",
     },
     {"service.errors"},
     {"models", "models.manifest"},
@@ -130,7 +130,7 @@ def test_http_stays_at_the_rim(library: str) -> None:
 
 def test_only_the_composition_reads_settings() -> None:
     readers = {str(path) for path in FILES if "service.settings" in IMPORTS[path]}
-    assert readers == {f"service/{name}.py" for name in ("__main__", "worker", "server", "app")}
+    assert readers == {f"service/{name}.py" for name in ("__main__", "server/worker", "server/serve", "app")}
 
 
 def test_the_service_imports_in_one_direction() -> None:

@@ -16,7 +16,7 @@ from service.api.front import parse
 from service.api.schemas import ReconstructQuery, SampleQuery
 from service.errors import ServiceError
 from service.metrics import Metrics
-from service.protocol import Protocol
+from service.server.protocol import Protocol
 from service.settings import Settings
 from tests import digits
 from tests.service.api.conftest import VERBS, BothWays

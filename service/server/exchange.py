@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from service.api.context import CLIENT_LEFT
 from service.api.front import Call
 from service.api.reply import Reply, StreamReply
-from service.outbox import Outbox
+from service.server.outbox import Outbox
 
 _JOINED_BYTES = 64 << 10  # to copy more costs more than to write twice
 _CLOSE = (b"connection", b"close")

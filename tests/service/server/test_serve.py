@@ -8,12 +8,12 @@ import sys
 import pytest
 import uvicorn
 
-from service import memory
-from service.server import Server
+from service.server import memory
+from service.server.serve import Server
 
 MEASURE = """
 from pathlib import Path
-from service import memory
+from service.server import memory
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096

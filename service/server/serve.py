@@ -11,11 +11,11 @@ from types import FrameType
 
 import uvicorn
 
-from service import memory
 from service.app import create_app, load_engine
 from service.metrics import Metrics
-from service.outbox import Outbox
-from service.protocol import Protocol
+from service.server import memory
+from service.server.outbox import Outbox
+from service.server.protocol import Protocol
 from service.settings import Settings
 
 # Objects between two collections. Python's own 700 are ten requests, which mostly still wait; what they leave behind

@@ -11,8 +11,8 @@ from uvicorn.server import ServerState
 from service.app import create_app
 from service.engine.model import Engine
 from service.metrics import Metrics
-from service.outbox import Outbox
-from service.protocol import Protocol
+from service.server.outbox import Outbox
+from service.server.protocol import Protocol
 from service.settings import Settings
 from tests.server import serving
 from tests.wire import Answer, Connection

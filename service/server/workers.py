@@ -74,7 +74,7 @@ async def _keep(start: _Start, started: list[Process], ready: Callable[[str], No
     """
     while True:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "service.worker", str(start.listener.fileno()), str(start.metrics_dir)),
+            *(sys.executable, "-m", "service.server.worker", str(start.listener.fileno()), str(start.metrics_dir)),
             stdin=PIPE,
             stdout=PIPE,
             pass_fds=[start.listener.fileno()],

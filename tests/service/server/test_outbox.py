@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from service.outbox import Outbox
+from service.server.outbox import Outbox
 
 
 def test_all_leaves_after_the_turn_in_its_order() -> None:

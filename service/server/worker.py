@@ -1,4 +1,4 @@
-"""python -m service.worker LISTENER METRICS_DIR: one of several processes on a socket, started by workers.py.
+"""python -m service.server.worker LISTENER METRICS_DIR: one of several processes on a socket, started by workers.py.
 
 Its input is one line, the settings as JSON; where the input ends, its parent has died. Its output is one line of JSON
 too: `ready`, the models' names, or `failed`, why it can not start.
@@ -13,22 +13,22 @@ import sys
 import threading
 from pathlib import Path
 
-from service import logs
 from service.errors import StartError
+from service.server import logs
 from service.settings import Settings
 
 
 def main() -> int:
     """Exit status: 0 stopped as asked, 3 could not start."""
     gc.disable()  # until all is ready
-    from service import server
+    from service.server import serve
 
     settings = Settings.model_validate_json(sys.stdin.buffer.readline())
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     logs.set_up(settings.log_level)
     listener = socket.socket(fileno=int(sys.argv[1]))
     try:
-        return server.serve(settings, listener, lambda models: _report(ready=models), Path(sys.argv[2]))
+        return serve.serve(settings, listener, lambda models: _report(ready=models), Path(sys.argv[2]))
     except StartError as error:
         _report(failed=error.detail)
         return 3

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service import cores
+from service.server import cores
 
 
 @pytest.fixture(autouse=True)

@@ -15,8 +15,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from service.api.front import Front
-from service.exchange import Exchange
-from service.outbox import Outbox
+from service.server.exchange import Exchange
+from service.server.outbox import Outbox
 
 
 class Protocol(HttpToolsProtocol):

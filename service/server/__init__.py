@@ -1,0 +1,1 @@
+"""How the service listens: processes, connections, signals. The only home of uvicorn and httptools."""
