@@ -1,22 +1,25 @@
-"""The composition: settings → engine → routes → middleware. The only reader of Settings."""
+"""The composition: settings → runtime → engine → api. The only reader of Settings."""
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from models.manifest import GraphName
 from service import bundle
-from service.api import autoencoder, health, models, problems
-from service.api.front import Front
-from service.api.middleware import ContextMiddleware
+from service.api import asgi, health, models
+from service.api.backend import Backend, RequestLimits
+from service.api.routes import ROUTES, Route, Routes
 from service.api.schemas import Limits
-from service.api.verbs import Boundaries, Verbs
-from service.codecs.images import ImageLimits
-from service.engine.model import Engine, EngineLimits, Model
+from service.codecs import npy
+from service.codecs.header import ImageLimits
+from service.engine.door import Door
+from service.engine.model import Model
+from service.engine.registry import Registry
 from service.metrics import Metrics
 from service.settings import Settings
 
@@ -27,26 +30,46 @@ DESCRIPTION = """
 Autoencoders of handwritten digits. Post an image and get its **latent distribution** (`/encode`) or its
 **reconstruction**; post latents and get **images** (`/decode`); or ask for **new digits** (`/sample`).
 
-Bodies are read by `Content-Type`, answers are given by `Accept`. All requests are pure: the same request with the
-same seed gives the same answer, so a proxy may retry it.
+`Content-Type` says how a body is read, `Accept` the form of the answer. All requests are pure: the same request with
+the same seed gives the same answer, so a proxy may retry it.
 """
 
 
-def create_app(settings: Settings, engine: Engine | None = None, metrics: Metrics | None = None) -> FastAPI:
-    """The ASGI application. Its state has `engine`, and `front`, which answers the verbs with less ado.
+def create_app(
+    settings: Settings,
+    registry: Registry | None = None,
+    metrics: Metrics | None = None,
+    table: Sequence[Route] = ROUTES,
+) -> FastAPI:
+    """The ASGI application. Its lifespan's state has `routes`, by which a server may pass ASGI by.
 
-    engine: made from settings if not given. Raises StartError.
+    registry: made from settings if not given. table: the verbs. Raises StartError.
     """
     metrics = metrics or Metrics()
-    engine = engine or load_engine(settings, metrics)
+    registry = registry or load_models(settings, metrics)
+    door = Door(max_group_rows=settings.max_batch_rows, max_queue_rows=settings.max_queue_rows)
+    metrics.watch_queue(lambda: door.queued_rows, lambda: door.queued_s)
+    limits = Limits(
+        max_body_bytes=settings.max_body_bytes,
+        max_request_rows=settings.max_request_rows,
+        max_sample_count=settings.max_sample_count,
+        max_stream_count=settings.max_stream_count,
+    )
+    image_limits = ImageLimits(
+        max_bytes=settings.max_body_bytes,
+        max_pixels=settings.max_image_pixels,
+        max_side=settings.max_image_side,
+    )
+    backend = Backend(registry, door, RequestLimits(limits, image_limits, settings.request_timeout_s))
+    routes = Routes(table, backend, metrics)
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         refreshing = asyncio.create_task(_refresh(metrics)) if metrics.are_shared else None
-        yield
+        yield {"routes": routes}
         if refreshing:
             refreshing.cancel()
-        engine.close()
+        door.close()
 
     # The interactive documentation is served from here, so it also works in a closed network.
     app = FastAPIOffline(
@@ -58,45 +81,28 @@ def create_app(settings: Settings, engine: Engine | None = None, metrics: Metric
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    limits = Limits(
-        max_body_bytes=settings.max_body_bytes,
-        max_request_rows=settings.max_request_rows,
-        max_sample_count=settings.max_sample_count,
-        max_stream_count=settings.max_stream_count,
-    )
-    boundaries = Boundaries(
-        limits,
-        ImageLimits(
-            max_bytes=settings.max_body_bytes,
-            max_pixels=settings.max_image_pixels,
-            max_side=settings.max_image_side,
-        ),
-        settings.request_timeout_s,
-    )
-    verbs = Verbs(engine, boundaries, metrics.is_one_request)
-    app.include_router(autoencoder.router(verbs, engine.default.manifest.latent_dim, settings.max_body_bytes))
-    app.include_router(models.router(engine, limits))
-    app.include_router(health.router(engine, metrics))
-    problems.install(app)
-    app.add_middleware(ContextMiddleware, metrics=metrics, on_bug=problems.bug)
-    app.state.engine = engine
-    app.state.front = Front(autoencoder.listed(verbs), metrics, settings.max_body_bytes)
+    asgi.install(app, routes, registry.default.manifest.latent_dim)
+    app.include_router(models.router(registry, limits))
+    app.include_router(health.router(registry, door, routes, metrics))
+    app.state.routes = routes
+    app.state.door = door
     return app
 
 
 async def _refresh(metrics: Metrics) -> None:
-    """Whichever worker is scraped tells of all, so each says every second how long its queues are."""
+    """A scrape of any worker covers all, so each writes down every second how long its queue is."""
     while True:
         metrics.refresh()
         await asyncio.sleep(1.0)
 
 
-def load_engine(settings: Settings, metrics: Metrics) -> Engine:
+def load_models(settings: Settings, metrics: Metrics) -> Registry:
     """The served bundles below models_dir, verified, self-checked and warmed up. Raises StartError."""
     wanted = [name.strip() for name in settings.served_models.split(",") if name.strip()]
     directories = bundle.find(settings.models_dir, wanted)
-    loaded = [_load_model(bundle.load(directory), settings, metrics) for directory in directories]
-    return Engine(loaded, settings.default_model)
+    return Registry(
+        [_load_model(bundle.load(directory), settings, metrics) for directory in directories], settings.default_model
+    )
 
 
 def _load_model(verified: bundle.Bundle, settings: Settings, metrics: Metrics) -> Model:
@@ -109,12 +115,10 @@ def _load_model(verified: bundle.Bundle, settings: Settings, metrics: Metrics) -
         verified,
         device=settings.device,
         threads=settings.threads,
-        limits=EngineLimits(settings.max_batch_rows, settings.max_queue_rows),
+        max_batch_rows=settings.max_batch_rows,
         observe=observe,
-        is_alone=metrics.is_one_request,
+        allocate=npy.with_headroom,
     )
     metrics.model(name, model.digest, model.provider)
-    for graph, batcher in model.batchers.items():
-        metrics.watch_queue(name, graph, lambda batcher=batcher: batcher.queued_rows)  # type: ignore[misc]
     _logger.info("%s is ready on %s", name, model.provider)
     return model

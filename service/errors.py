@@ -1,14 +1,17 @@
-"""Everything that can go wrong, as one tree; no HTTP in it (statuses: `routes/errors.py`).
+"""Everything that can go wrong, as one tree; no HTTP in it (statuses: `api/problems.py`).
 
     ServiceError
+    ├── MalformedRequest         not HTTP as RFC 9112 has it
     ├── MalformedBody            the bytes are not what they claim to be
     ├── InvalidInput             well-formed, but outside what is accepted
     │   ├── InvalidImage
     │   └── InvalidParameter
     ├── TooLarge
+    │   ├── HeadersTooLarge      bytes of a request's head
     │   ├── PayloadTooLarge      bytes of a body
     │   ├── TooManyRows          images or latents in a request
     │   └── ImageTooLarge        pixels of an image
+    ├── UnsupportedTransferCoding
     ├── UnsupportedMediaType
     │   └── UnsupportedImageFormat
     ├── NotAcceptable
@@ -39,6 +42,10 @@ class ServiceError(Exception):
             self.code = code
 
 
+class MalformedRequest(ServiceError):
+    code = "malformed_request"
+
+
 class MalformedBody(ServiceError):
     code = "malformed_body"
 
@@ -59,6 +66,10 @@ class TooLarge(ServiceError):
     code = "too_large"
 
 
+class HeadersTooLarge(TooLarge):
+    code = "headers_too_large"
+
+
 class PayloadTooLarge(TooLarge):
     code = "body_too_large"
 
@@ -69,6 +80,10 @@ class TooManyRows(TooLarge):
 
 class ImageTooLarge(TooLarge):
     code = "image_too_large"
+
+
+class UnsupportedTransferCoding(ServiceError):
+    code = "unsupported_transfer_coding"
 
 
 class UnsupportedMediaType(ServiceError):

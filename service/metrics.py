@@ -50,7 +50,7 @@ class Metrics:
         """
         self._shared_dir = shared_dir
         self.are_shared = shared_dir is not None
-        self._watched: list[tuple[Gauge, Callable[[], int]]] = []
+        self._watched: list[tuple[Gauge, Callable[[], float]]] = []
         self._in_progress = 0
         self.registry = CollectorRegistry()
         self._answered: list[tuple[str, str, int, float]] = []
@@ -78,8 +78,13 @@ class Metrics:
         )
         self._queue_rows = Gauge(
             "vae_queue_rows",
-            "Rows that wait before a graph.",
-            ("model", "graph"),
+            "Rows of requests that wait or are being answered.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
+        self._queue_seconds = Gauge(
+            "vae_queue_seconds",
+            "Work of those requests, in estimated seconds of one core.",
             registry=self.registry,
             multiprocess_mode="livesum",
         )
@@ -94,12 +99,8 @@ class Metrics:
     def request_began(self) -> None:
         self._in_progress += 1
 
-    def is_one_request(self) -> bool:
-        """Whether this process answers one request now, at most."""
-        return self._in_progress <= 1
-
     def request(self, method: str, route: str, status: int, duration_s: float) -> None:
-        """One has its answer. Noted now, and counted with many others, at the latest when metrics are told."""
+        """Records a finished request; it is counted in batches, at the latest when metrics are read."""
         self._in_progress -= 1
         self._answered.append((method, route, status, duration_s))
         if len(self._answered) >= _COUNTED_AT_ONCE:
@@ -115,16 +116,17 @@ class Metrics:
     def _find_series(
         self, method: str, route: str, status: int
     ) -> tuple[Callable[[float], None], Callable[[float], None]]:
-        """Their labels are bounded and finding them takes longer than counting."""
+        """Cached, because to find a series takes longer than to count in it."""
         return self._requests.labels(method, route, str(status)).inc, self._duration.labels(method, route).observe
 
     def batch(self, model: str, graph: str, rows: int) -> None:
         self._rows_of_batches(model, graph)(rows)
 
-    def watch_queue(self, model: str, graph: str, queued_rows: Callable[[], int]) -> None:
-        self._watch(self._queue_rows.labels(model, graph), queued_rows)
+    def watch_queue(self, rows: Callable[[], int], seconds: Callable[[], float]) -> None:
+        self._watch(self._queue_rows, rows)
+        self._watch(self._queue_seconds, seconds)
 
-    def _watch(self, gauge: Gauge, value: Callable[[], int]) -> None:
+    def _watch(self, gauge: Gauge, value: Callable[[], float]) -> None:
         """Reads the value at every scrape; where metrics are shared, at every `refresh`."""
         if self._shared_dir:
             self._watched.append((gauge, value))

@@ -2,28 +2,32 @@
 
 from fastapi import APIRouter, Response
 
+from service.api.routes import Routes
 from service.api.schemas import Readiness
-from service.engine.model import Engine
+from service.engine.door import Door
+from service.engine.registry import Registry
 from service.errors import NotReady
 from service.metrics import CONTENT_TYPE, Metrics
 
 
-def router(engine: Engine, metrics: Metrics) -> APIRouter:
-    routes = APIRouter(tags=["operation"])
+def router(registry: Registry, door: Door, routes: Routes, metrics: Metrics) -> APIRouter:
+    router = APIRouter(tags=["operation"])
 
-    @routes.get("/livez", summary="Whether the process answers")
+    @router.get("/livez", summary="Whether the process answers")
     async def livez() -> dict[str, bool]:
         return {"live": True}
 
-    @routes.get("/readyz", summary="Whether requests should be sent here, and if not why")
+    @router.get("/readyz", summary="Whether requests should be sent here, and if not why")
     async def readyz() -> Readiness:
-        """Ready once every model reproduced its golden vectors and was warmed up, until the service stops."""
-        if engine.is_closed:
+        """Not before every model is verified and warm, nor while the service stops or a model hangs."""
+        if routes.is_stopping:
             raise NotReady("The service is stopping.")
-        return Readiness(ready=True, models={model.name: f"ready on {model.provider}" for model in engine.models})
+        if door.is_stuck():
+            raise NotReady("A model has not answered for longer than it can take.")
+        return Readiness(ready=True, models={model.name: f"ready on {model.provider}" for model in registry.models})
 
-    @routes.get("/metrics", summary="Counts and times in Prometheus' text format", response_class=Response)
+    @router.get("/metrics", summary="Counts and times in Prometheus' text format", response_class=Response)
     async def scrape() -> Response:
         return Response(metrics.exposition(), media_type=CONTENT_TYPE)
 
-    return routes
+    return router

@@ -5,10 +5,11 @@ from typing import Any
 from fastapi import APIRouter
 
 from service.api.schemas import Limits, ModelDetail, ModelList, ModelSummary, Problem
-from service.engine.model import Engine, Model
+from service.engine.model import Model
+from service.engine.registry import Registry
 
 
-def router(engine: Engine, limits: Limits) -> APIRouter:
+def router(registry: Registry, limits: Limits) -> APIRouter:
     routes = APIRouter(prefix="/models", tags=["models"])
     not_found: dict[int | str, dict[str, Any]] = {
         404: {"model": Problem, "description": "No such model."},
@@ -19,25 +20,25 @@ def router(engine: Engine, limits: Limits) -> APIRouter:
     async def list_models() -> ModelList:
         return ModelList(
             models=[
-                ModelSummary(**model.manifest.model_dump(include=_SUMMARY), is_default=model is engine.default)
-                for model in engine.models
+                ModelSummary(**model.manifest.model_dump(include=_SUMMARY), is_default=model is registry.default)
+                for model in registry.models
             ]
         )
 
     @routes.get("/{name}", summary="The current version of a model: manifest, metrics, limits", responses=not_found)
     async def current(name: str) -> ModelDetail:
-        return detail(engine.model(name))
+        return detail(registry.model(name))
 
     @routes.get("/{name}/{version}", summary="One version of a model", responses=not_found)
     async def exact(name: str, version: str) -> ModelDetail:
-        return detail(engine.model(f"{name}/{version}"))
+        return detail(registry.model(f"{name}/{version}"))
 
     def detail(model: Model) -> ModelDetail:
         return ModelDetail(
             manifest=model.manifest.model_dump(mode="json", exclude={"files"}),
             digest=model.digest,
             provider=model.provider,
-            is_default=model is engine.default,
+            is_default=model is registry.default,
             limits=limits,
         )
 

@@ -1,6 +1,6 @@
-"""What the OpenAPI document says of the four verbs: bodies, answers and errors by media type, with examples."""
+"""What the OpenAPI document says of the verbs: bodies, answers and errors by media type, with examples."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -15,6 +15,9 @@ SEVEN = (
     "4bv/luGSYz7977YyLkm1f/98ccnJP/hXzIhLsvXfPxNccraf8EhW/vt3WwO35HmcUYUFAADoRUgXjdCLBAAAAABJRU5ErkJggg=="
 )
 
+Document = Callable[
+    [int], dict[str, Any]
+]  # the default model's latent_dim, for an example that works → FastAPI's words
 _BINARY = {"type": "string", "format": "binary"}
 _ERRORS: Mapping[int, str] = {
     400: "The body is not what its content type says.",
@@ -61,36 +64,72 @@ def _latent_bodies(latent_dim: int) -> dict[str, Any]:
     }
 
 
-def _route(
-    summary: str, answer: type[BaseModel], offers: tuple[str, ...], bodies: dict[str, Any] | None = None
+def encode(latent_dim: int) -> dict[str, Any]:
+    return _document(
+        "Images → latent distribution",
+        "The approximate posterior of each image: mean and, for a VAE, log-variance of a diagonal Gaussian.",
+        EncodeAnswer,
+        outputs.LATENT_OFFERS,
+        _image_bodies(),
+    )
+
+
+def decode(latent_dim: int) -> dict[str, Any]:
+    return _document(
+        "Latents → images",
+        "The mean image of each latent.",
+        DecodeAnswer,
+        outputs.IMAGE_OFFERS,
+        _latent_bodies(latent_dim),
+    )
+
+
+def reconstruct(latent_dim: int) -> dict[str, Any]:
+    return _document(
+        "Images → images, by way of the latent",
+        "Each image after encoding and decoding, with its error and, for a VAE, its ELBO in two terms. Percentiles say "
+        "where those scores lie among the scores of MNIST's test digits.",
+        ReconstructAnswer,
+        outputs.IMAGE_OFFERS,
+        _image_bodies(),
+    )
+
+
+def sample(latent_dim: int) -> dict[str, Any]:
+    return _document(
+        "New digits",
+        "New digits from the prior. Sample i depends on seed, i, label, temperature and min_confidence alone.",
+        SampleAnswer,
+        outputs.IMAGE_OFFERS,
+    )
+
+
+def sample_post(latent_dim: int) -> dict[str, Any]:
+    schema = SampleBody.model_json_schema()
+    example = {"count": 8, "label": [0, 7], "seed": 1, "temperature": 0.8}
+    return _document(
+        "New digits, by a JSON body",
+        "The same, with the parameters in a JSON body.",
+        SampleAnswer,
+        outputs.IMAGE_OFFERS,
+        {inputs.JSON_TYPE: {"schema": schema, "example": example}},
+    )
+
+
+def _document(
+    summary: str,
+    description: str,
+    answer: type[BaseModel],
+    offers: tuple[str, ...],
+    bodies: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     content = {offer: {"schema": _BINARY} for offer in offers if offer != outputs.JSON}
-    problems = {status: {"model": Problem, "description": meaning} for status, meaning in _ERRORS.items()}
+    errors = {status: {"model": Problem, "description": meaning} for status, meaning in _ERRORS.items()}
     document: dict[str, Any] = {
         "summary": summary,
-        "responses": {200: {"model": answer, "description": "By Accept.", "content": content}, **problems},
+        "description": description,
+        "responses": {200: {"model": answer, "description": "By Accept.", "content": content}, **errors},
     }
     if bodies:
         document["openapi_extra"] = {"requestBody": {"required": True, "content": bodies}}
     return document
-
-
-def decode(latent_dim: int) -> dict[str, Any]:
-    """latent_dim: the default model's, so that the example is one that works."""
-    return _route("Latents → images", DecodeAnswer, outputs.IMAGE_OFFERS, _latent_bodies(latent_dim))
-
-
-ENCODE = _route("Images → latent distribution", EncodeAnswer, outputs.LATENT_OFFERS, _image_bodies())
-RECONSTRUCT = _route("Images → images, by way of the latent", ReconstructAnswer, outputs.IMAGE_OFFERS, _image_bodies())
-SAMPLE = _route("New digits", SampleAnswer, outputs.IMAGE_OFFERS)
-SAMPLE_POST = _route(
-    "New digits, asked for in JSON",
-    SampleAnswer,
-    outputs.IMAGE_OFFERS,
-    {
-        inputs.JSON_TYPE: {
-            "schema": SampleBody.model_json_schema(),
-            "example": {"count": 8, "label": [0, 7], "seed": 1, "temperature": 0.8},
-        }
-    },
-)

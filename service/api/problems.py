@@ -1,21 +1,19 @@
-"""The one table error → status, and the one form in which an error is told: RFC 9457 problem details."""
+"""The one table error → status, and the one form of every error: RFC 9457 problem details."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
-
-import orjson
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
 
 from service import errors
 from service.api.reply import Reply
 
 STATUS: Mapping[type[errors.ServiceError], HTTPStatus] = {
+    errors.MalformedRequest: HTTPStatus.BAD_REQUEST,
     errors.MalformedBody: HTTPStatus.BAD_REQUEST,
     errors.UnknownModel: HTTPStatus.NOT_FOUND,
     errors.NotAcceptable: HTTPStatus.NOT_ACCEPTABLE,
+    errors.HeadersTooLarge: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    errors.UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -26,29 +24,28 @@ STATUS: Mapping[type[errors.ServiceError], HTTPStatus] = {
 }
 MEDIA_TYPE = "application/problem+json"
 
-_MAX_NAMED = 5  # of the parameters that are wrong
-_ROUTING_CODES = {404: "not_found", 405: "method_not_allowed"}
-_ROUTING_DETAILS = {
-    404: "There is nothing at this path; /docs lists what there is.",
-    405: "This path does not answer to this method; the Allow header names those it does.",
+ROUTING = {  # status → code and detail
+    404: ("not_found", "There is nothing at this path; /docs lists what there is."),
+    405: ("method_not_allowed", "This path does not accept this method; the Allow header names those that it does."),
 }
 
+_MAX_NAMED = 5  # of the parameters that are wrong
 
-def install(app: FastAPI) -> None:
-    """Every error of the tree, of parameter checking and of routing answers in the same form."""
-    app.add_exception_handler(errors.ServiceError, _service_error)
-    app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(HTTPException, _http_exception)
+
+def routing(status: int, request_id: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> Reply:
+    """The answer where no route fits."""
+    code, detail = ROUTING.get(status, ("http_error", HTTPStatus(status).phrase))
+    return _problem(status, code, detail, request_id, headers)
 
 
 def reply(error: errors.ServiceError, request_id: str) -> Reply:
-    """The answer that tells of the error."""
+    """The answer that reports the error."""
     status = status_of(error)
     headers = []
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers.append((b"retry-after", b"1"))
-    if isinstance(error, errors.PayloadTooLarge):
-        headers.append((b"connection", b"close"))  # the rest of the body is not read
+    if isinstance(error, (errors.PayloadTooLarge, errors.HeadersTooLarge, errors.MalformedRequest)):
+        headers.append((b"connection", b"close"))  # what else the client sends is not read
     return _problem(status, error.code, error.detail, request_id, headers)
 
 
@@ -77,23 +74,6 @@ def _location(problem: Mapping[str, object]) -> tuple[object, ...]:
     return tuple(part for part in location if part not in ("query", "body", "path")) or ("the request",)
 
 
-async def _service_error(request: Request, error: Exception) -> Reply:
-    assert isinstance(error, errors.ServiceError)
-    return reply(error, request.state.request_id)
-
-
-async def _validation_error(request: Request, error: Exception) -> Reply:
-    assert isinstance(error, RequestValidationError)
-    return reply(parameter_error(error.errors()), request.state.request_id)
-
-
-async def _http_exception(request: Request, error: Exception) -> Reply:
-    assert isinstance(error, HTTPException)
-    code = _ROUTING_CODES.get(error.status_code, "http_error")
-    detail = _ROUTING_DETAILS.get(error.status_code, HTTPStatus(error.status_code).phrase)
-    return _problem(error.status_code, code, detail, request.state.request_id, Headers(error.headers).raw)
-
-
 def _problem(
     status: int, code: str, detail: str, request_id: str, headers: Iterable[tuple[bytes, bytes]] = ()
 ) -> Reply:
@@ -105,4 +85,6 @@ def _problem(
         "detail": detail,
         "request_id": request_id,
     }
-    return Reply(int(status), MEDIA_TYPE, orjson.dumps(document), headers)
+    return Reply(
+        int(status), MEDIA_TYPE, json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(), headers
+    )

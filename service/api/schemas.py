@@ -94,8 +94,8 @@ class SampleQuery(SampleParameters, ImageOutputQuery):
     )
 
     @functools.cached_property
-    def wish(self) -> SampleBody:
-        """What is asked for, as a POST would carry it."""
+    def body(self) -> SampleBody:
+        """The parameters as the body of a POST."""
         labels: Any = self.label
         if self.label[0].isdigit():
             labels = [int(part) for part in self.label.split(",")]

@@ -13,7 +13,7 @@ import functools
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,11 +27,15 @@ ARRAY_TYPES: Final = ("application/x-npy", "application/npy")
 RAW_TYPE: Final = "application/octet-stream"
 JSON_TYPE: Final = "application/json"
 FORM_TYPE: Final = "multipart/form-data"
-PLAIN_TYPES: Final = (*ARRAY_TYPES, RAW_TYPE)  # numbers as they lie in memory
 MAX_LATENT: Final = 1000.0  # far outside any prior, far inside float32
 
 _PIXELS = 28 * 28
+_QUICK_BYTES = 64 << 10  # of a form or of JSON that is parsed in half a millisecond
+_UNKNOWN_S = 30e-3  # the least cost of one that is longer, whose pictures are not measured yet
+_ROW_BYTES = 512  # a digit's PNG in a form or as base64
+_ROW_S, _BYTE_S, _PIXEL_S = 60e-6, 2e-9, 15e-9  # of reading a picture, a byte of a body, a pixel before it is scaled
 
+AnyArray = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float32]
 _T = TypeVar("_T")
 
@@ -46,85 +50,165 @@ class ImageOptions:
     max_rows: int
 
 
-class Picture(NamedTuple):
-    """A file, PNG or JPEG, and how it is to be read."""
+class ImageBody:
+    """A body that holds images, parsed as far as is quick: enough to know what reading it will cost.
 
-    file: bytes
-    options: ImageOptions
-
-
-def read_images(body: bytes, content_type: str, options: ImageOptions) -> FloatArray:
-    """float32 (n, 1, 28, 28) in [0, 1], 1 is ink; n from 1 to options.max_rows.
-
-    Raises UnsupportedMediaType, MalformedBody, InvalidInput, TooLarge; of several images it names the first bad one.
+    rows: images it holds; an estimate where it is long and its content type does not say. cost_s: of reading it, in
+    seconds of one core, an estimate.
     """
-    media_type = _media_type(content_type)
-    if media_type in IMAGE_TYPES:
-        return _decoded([body], options)
-    if media_type == FORM_TYPE:
-        return _decoded(multipart.files(body, content_type, options.max_rows), options)
-    if media_type == JSON_TYPE:
-        rows = _json_rows(body, "images", options.max_rows)
-        return _stacked(rows, functools.partial(_json_image, options=options))
-    if media_type in ARRAY_TYPES or (media_type == RAW_TYPE and body.startswith(npy.NPY_MAGIC)):
-        return _array_images(npy.read_npy(body), options)
-    if media_type == RAW_TYPE:
-        if len(body) % _PIXELS:
-            raise InvalidInput(
-                f"Raw images are n × {_PIXELS} bytes, one byte a pixel; the body holds {len(body)}.",
-                "wrong_size",
-            )
-        return _array_images(np.frombuffer(body, np.uint8).reshape(-1, _PIXELS), options)
-    raise _unsupported(media_type, (*IMAGE_TYPES, FORM_TYPE, JSON_TYPE, ARRAY_TYPES[0], RAW_TYPE))
+
+    __slots__ = ("_body", "_content_type", "_media_type", "_parsed", "cost_s", "options", "rows")
+
+    def __init__(self, body: bytes, content_type: str, options: ImageOptions) -> None:
+        """Raises UnsupportedMediaType, MalformedBody, InvalidInput, TooManyRows."""
+        self.options = options
+        self._body = body
+        self._content_type = content_type
+        self._media_type = _media_type(content_type)
+        self._parsed: list[Any] | AnyArray | None = None
+        if self._media_type in (FORM_TYPE, JSON_TYPE) and len(body) > _QUICK_BYTES:
+            self.rows = min(options.max_rows, 1 + len(body) // _ROW_BYTES)
+            self.cost_s = max(_UNKNOWN_S, self.rows * _ROW_S)
+            return
+        self._parsed = parsed = self._parse()
+        self.rows = len(parsed)
+        self.cost_s = len(body) * _BYTE_S
+        if isinstance(parsed, list):
+            self.cost_s += sum(_pixels(row, options) for row in parsed) * _PIXEL_S
+        elif options.fit == "mnist":
+            self.cost_s += len(parsed) * _PIXELS * _PIXEL_S
+
+    @property
+    def picture(self) -> bytes | None:
+        """The file, if the body is a single one."""
+        return self._body if self._media_type in IMAGE_TYPES else None
+
+    def read(self) -> FloatArray:
+        """float32 (n, 1, 28, 28) in [0, 1], 1 is ink; n from 1 to options.max_rows.
+
+        Raises MalformedBody, InvalidInput, TooLarge; of several images it names the first bad one.
+        """
+        parsed = self._parse() if self._parsed is None else self._parsed
+        if isinstance(parsed, list):
+            return _stacked(parsed, functools.partial(_image, options=self.options))
+        return _framed(parsed if parsed.dtype == np.uint8 else _checked_pixels(parsed), self.options)
+
+    def _parse(self) -> list[Any] | AnyArray:
+        """Files, lists of numbers, and texts that are not base64; or an array (n, 28, 28)."""
+        body, max_rows = self._body, self.options.max_rows
+        if self._media_type in IMAGE_TYPES:
+            return [body]
+        if self._media_type == FORM_TYPE:
+            files = multipart.files(body, self._content_type, max_rows)
+            _check_rows(len(files), max_rows)
+            return files
+        if self._media_type == JSON_TYPE:
+            return [_decoded(row) for row in _json_rows(body, "images", max_rows)]
+        if _is_npy(self._media_type, body):
+            return _array_images(npy.read_npy(body), max_rows)
+        if self._media_type == RAW_TYPE:
+            if len(body) % _PIXELS:
+                raise InvalidInput(
+                    f"Raw images are n × {_PIXELS} bytes, one byte a pixel; the body holds {len(body)}.",
+                    "wrong_size",
+                )
+            return _array_images(np.frombuffer(body, np.uint8).reshape(-1, _PIXELS), max_rows)
+        raise _unsupported(self._media_type, (*IMAGE_TYPES, FORM_TYPE, JSON_TYPE, ARRAY_TYPES[0], RAW_TYPE))
 
 
-def read_pictures(pictures: Sequence[Picture]) -> Sequence[FloatArray | ServiceError]:
-    """What read_images gives or raises for each, many of them in less time than one by one."""
+def read_images(bodies: Sequence[ImageBody]) -> list[FloatArray | ServiceError]:
+    """What each body's `read` gives or raises, many of them in less time than one by one."""
     read: dict[int, FloatArray] = {}
-    for options in {id(picture.options): picture.options for picture in pictures}.values():
-        alike = [i for i, picture in enumerate(pictures) if picture.options is options]
-        if len(alike) > 1 and options.fit != "mnist":
-            usual, samples = images.digits([pictures[i].file for i in alike], options.limits)
-            read |= zip((alike[i] for i in usual), _framed(samples, options)[:, np.newaxis], strict=True)
-    return [read[i] if i in read else _picture(*picture) for i, picture in enumerate(pictures)]
+    if len(bodies) > 1:
+        alike: dict[ImageOptions, list[int]] = {}
+        for i, body in enumerate(bodies):
+            if body.picture and body.options.fit != "mnist":
+                alike.setdefault(body.options, []).append(i)
+        for options, indices in alike.items():
+            usual, samples = images.digits([bodies[i].picture or b"" for i in indices], options.limits)
+            read |= zip((indices[i] for i in usual), _framed(samples, options)[:, np.newaxis], strict=True)
+    return [read[i] if i in read else _attempt(body) for i, body in enumerate(bodies)]
 
 
-def _picture(file: bytes, options: ImageOptions) -> FloatArray | ServiceError:
+def _attempt(body: "ImageBody | LatentBody") -> FloatArray | ServiceError:
     try:
-        return _decoded([file], options)
+        return body.read()
     except ServiceError as error:
         return error
 
 
-def read_latents(body: bytes, content_type: str, latent_dim: int, max_rows: int) -> FloatArray:
-    """float32 (n, latent_dim), finite and at most MAX_LATENT in size; n from 1 to max_rows.
+class LatentBody:
+    """A body that holds latents. rows, cost_s: as of an ImageBody."""
 
-    Raises UnsupportedMediaType, MalformedBody, InvalidInput, TooManyRows.
-    """
-    media_type = _media_type(content_type)
-    values: npt.NDArray[Any]
-    if media_type == JSON_TYPE:
-        rows = _json_rows(body, "latents", max_rows)
-        values = _stacked(rows, functools.partial(_numbers, shape=(latent_dim,)))
-    elif media_type in ARRAY_TYPES or (media_type == RAW_TYPE and body.startswith(npy.NPY_MAGIC)):
-        values = npy.read_npy(body)
-        if values.dtype == np.uint8 or values.ndim not in (1, 2) or values.shape[-1] != latent_dim:
-            raise InvalidInput(f"Latents are float32 of shape (n, {latent_dim}).", "wrong_shape")
-        values = np.atleast_2d(values)
-    elif media_type == RAW_TYPE:
-        if len(body) % (4 * latent_dim):
-            raise InvalidInput(
-                f"Raw latents are n × {latent_dim} little-endian float32, {4 * latent_dim} bytes each; "
-                f"the body holds {len(body)}.",
-                "wrong_size",
-            )
-        values = np.frombuffer(body, "<f4").reshape(-1, latent_dim)
-    else:
-        raise _unsupported(media_type, (JSON_TYPE, ARRAY_TYPES[0], RAW_TYPE))
-    _check_rows(len(values), max_rows)
-    if not (np.abs(values) <= MAX_LATENT).all():  # false for NaN too
-        raise InvalidInput(f"Latents must be finite and within ±{MAX_LATENT:g}.", "out_of_range")
-    return np.ascontiguousarray(values, np.float32)
+    __slots__ = ("_body", "_latent_dim", "_max_rows", "_media_type", "cost_s", "rows")
+
+    def __init__(self, body: bytes, content_type: str, latent_dim: int, max_rows: int) -> None:
+        self._body = body
+        self._media_type = _media_type(content_type)
+        self._latent_dim = latent_dim
+        self._max_rows = max_rows
+        row_bytes = latent_dim * (8 if self._media_type == JSON_TYPE else 4)
+        self.rows = max(1, min(max_rows, len(body) // row_bytes))
+        self.cost_s = len(body) * _BYTE_S
+
+    def read(self) -> FloatArray:
+        """float32 (n, latent_dim), finite and at most MAX_LATENT in size; n from 1 to max_rows.
+
+        Raises UnsupportedMediaType, MalformedBody, InvalidInput, TooManyRows.
+        """
+        body, latent_dim = self._body, self._latent_dim
+        values: AnyArray
+        if self._media_type == JSON_TYPE:
+            rows = _json_rows(body, "latents", self._max_rows)
+            values = _stacked(rows, functools.partial(_numbers, shape=(latent_dim,)))
+        elif _is_npy(self._media_type, body):
+            values = npy.read_npy(body)
+            if values.dtype == np.uint8 or values.ndim not in (1, 2) or values.shape[-1] != latent_dim:
+                raise InvalidInput(f"Latents are float32 of shape (n, {latent_dim}).", "wrong_shape")
+            values = np.atleast_2d(values)
+        elif self._media_type == RAW_TYPE:
+            if len(body) % (4 * latent_dim):
+                raise InvalidInput(
+                    f"Raw latents are n × {latent_dim} little-endian float32, {4 * latent_dim} bytes each; "
+                    f"the body holds {len(body)}.",
+                    "wrong_size",
+                )
+            values = np.frombuffer(body, "<f4").reshape(-1, latent_dim)
+        else:
+            raise _unsupported(self._media_type, (JSON_TYPE, ARRAY_TYPES[0], RAW_TYPE))
+        _check_rows(len(values), self._max_rows)
+        if not (np.abs(values) <= MAX_LATENT).all():  # false for NaN too
+            raise InvalidInput(f"Latents must be finite and within ±{MAX_LATENT:g}.", "out_of_range")
+        return np.ascontiguousarray(values, np.float32)
+
+
+def read_latents(bodies: Sequence[LatentBody]) -> list[FloatArray | ServiceError]:
+    """What each body's `read` gives or raises."""
+    return [_attempt(body) for body in bodies]
+
+
+def is_json(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip().lower() == JSON_TYPE
+
+
+def _is_npy(media_type: str, body: bytes) -> bool:
+    return media_type in ARRAY_TYPES or (media_type == RAW_TYPE and body.startswith(npy.NPY_MAGIC))
+
+
+def _pixels(row: Any, options: ImageOptions) -> int:
+    """Pixels that reading this row decodes, 0 for numbers; a picture beyond the limits is refused undecoded."""
+    pixels = images.pixels(row) if isinstance(row, bytes) else 0
+    return pixels if pixels <= options.limits.max_pixels else 0
+
+
+def _decoded(row: Any) -> Any:
+    """The file of a base64 text; anything else as it is, for `_image` to read or refuse."""
+    if not isinstance(row, str):
+        return row
+    try:
+        return base64.b64decode(row.partition(",")[2] if row.startswith("data:") else row, validate=True)
+    except (binascii.Error, ValueError):
+        return row
 
 
 @functools.lru_cache(maxsize=64)  # clients send the same few, again and again
@@ -148,17 +232,6 @@ def _check_rows(rows: int, max_rows: int) -> None:
         raise TooManyRows(f"The body holds {rows} rows; at most {max_rows} are accepted at once.")
 
 
-def _decoded(files: list[bytes], options: ImageOptions) -> FloatArray:
-    _check_rows(len(files), options.max_rows)
-    return _stacked(files, functools.partial(_image, options=options))
-
-
-def _image(data: bytes, options: ImageOptions) -> FloatArray:
-    pixels = images.decode(data, fit=options.fit, invert=options.invert, limits=options.limits)
-    framed: FloatArray = pixels[np.newaxis]  # (1, 28, 28)
-    return framed
-
-
 def _json_rows(body: bytes, key: str, max_rows: int) -> list[Any]:
     try:
         document = orjson.loads(body)
@@ -171,14 +244,13 @@ def _json_rows(body: bytes, key: str, max_rows: int) -> list[Any]:
     return rows
 
 
-def _json_image(row: Any, options: ImageOptions) -> FloatArray:
+def _image(row: Any, options: ImageOptions) -> FloatArray:
+    """(1, 28, 28) of a file or of a list of numbers."""
     if isinstance(row, str):
-        encoded = row.partition(",")[2] if row.startswith("data:") else row
-        try:
-            data = base64.b64decode(encoded, validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise InvalidImage("The text is not base64.", "bad_base64") from error
-        return _image(data, options)
+        raise InvalidImage("The text is not base64.", "bad_base64")
+    if isinstance(row, bytes):
+        pixels = images.decode(row, fit=options.fit, invert=options.invert, limits=options.limits)
+        return pixels[np.newaxis]
     nested = isinstance(row, list) and len(row) == 28
     values = _numbers(row, (28, 28) if nested else (_PIXELS,)).reshape(1, 28, 28)
     framed: FloatArray = _framed(_checked_pixels(values), options)[0]
@@ -199,14 +271,14 @@ def _numbers(row: Any, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
     return np.fromiter(row, np.float64, len(row))
 
 
-def _array_images(values: npt.NDArray[Any], options: ImageOptions) -> FloatArray:
+def _array_images(values: AnyArray, max_rows: int) -> AnyArray:
+    """(n, 28, 28)"""
     if values.shape in ((28, 28), (_PIXELS,)):
         values = values[np.newaxis]
     if values.shape[1:] not in ((28, 28), (1, 28, 28), (_PIXELS,)):
         raise InvalidInput("An array of images has shape (28,28), (n,28,28), (n,1,28,28) or (n,784).", "wrong_shape")
-    _check_rows(len(values), options.max_rows)
-    values = values.reshape(-1, 28, 28)
-    return _framed(values if values.dtype == np.uint8 else _checked_pixels(values), options)
+    _check_rows(len(values), max_rows)
+    return values.reshape(-1, 28, 28)
 
 
 def _checked_pixels(values: npt.NDArray[Any]) -> FloatArray:

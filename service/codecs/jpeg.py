@@ -14,7 +14,7 @@ MAX_SCANS = 32  # libjpeg writes 10 for a progressive colour image and 18 for CM
 
 _MARKER = re.compile(rb"\xff+([^\xff])", re.DOTALL)  # any number of fill bytes
 _AFTER_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")  # neither a stuffed 0xff nor a restart marker
-_SOI, _EOI, _SOS, _APP1, _COM = 0xD8, 0xD9, 0xDA, 0xE1, 0xFE
+_EOI, _SOS, _APP1, _COM = 0xD9, 0xDA, 0xE1, 0xFE
 _TABLES = {0xC4, 0xDB, 0xDD}  # DHT, DQT, DRI
 _COLOUR = {0xE0, 0xEE}  # APP0 (JFIF) and APP14 (Adobe) say how the components make a colour
 _FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended and progressive, all with Huffman codes
@@ -67,6 +67,20 @@ def read(data: bytes, limits: ImageLimits) -> Header:
         if code in _TABLES or code in _COLOUR or code in _FRAMES or code == _SOS:
             kept += (bytes((0xFF, code)), data[start:offset])
     raise InvalidImage(f"The JPEG has more than {MAX_SEGMENTS} segments.")
+
+
+def pixels(data: bytes) -> int:
+    """Pixels of the first frame; 0 where none is found. Raises nothing."""
+    offset = 2
+    for _ in range(MAX_SEGMENTS):
+        marker = _MARKER.match(data, offset)
+        if marker is None:
+            break
+        start = marker.end()
+        if marker[1][0] in _FRAMES:
+            return int.from_bytes(data[start + 3 : start + 5]) * int.from_bytes(data[start + 5 : start + 7])
+        offset = start + max(2, int.from_bytes(data[start : start + 2]))
+    return 0
 
 
 def _check_frame(body: bytes, limits: ImageLimits) -> None:

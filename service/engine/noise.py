@@ -7,6 +7,7 @@ with + − × ÷ and √ alone: IEEE 754 fixes those to the last bit, while a li
 """
 
 import itertools
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -19,6 +20,7 @@ POSTERIOR_STREAM: Final = 1  # draws from the posterior in /reconstruct
 STREAMS: Final = 2  # a further try of stream s is stream s + try · STREAMS
 MAX_SEED: Final = 2**64 - 1
 
+_SEED_BITS = 53  # a JSON reader that keeps numbers as doubles can send such a seed back unharmed
 _BLOCK_WORDS = 4  # Philox 4x64 makes four words at each counter
 
 Float64Array = npt.NDArray[np.float64]
@@ -69,6 +71,11 @@ class Draw(NamedTuple):
 
     uniforms: Float64Array
     normals: npt.NDArray[np.float32]
+
+
+def seed(given: int | None) -> int:
+    """The given seed, or a random one."""
+    return secrets.randbits(_SEED_BITS) if given is None else given
 
 
 def draw(pages: Sequence[Page]) -> list[Draw]:

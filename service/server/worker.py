@@ -1,9 +1,10 @@
 """python -m service.server.worker LISTENER METRICS_DIR: one of several processes on a socket, started by workers.py.
 
-Its input is one line, the settings as JSON; where the input ends, its parent has died. Its output is one line of JSON
-too: `ready`, the models' names, or `failed`, why it can not start.
+Its input is one line, the settings as JSON; where the input ends, its parent has died. Its output is lines of JSON:
+first `ready`, the models' names, or `failed`, why it cannot start; then an empty object every second while it is well.
 """
 
+import contextlib
 import gc
 import json
 import os
@@ -12,6 +13,7 @@ import socket
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 from service.errors import StartError
 from service.server import logs
@@ -27,16 +29,19 @@ def main() -> int:
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     logs.set_up(settings.log_level)
     listener = socket.socket(fileno=int(sys.argv[1]))
+    os.set_blocking(sys.stdout.fileno(), False)  # a parent that hangs must not hang its workers
     try:
-        return serve.serve(settings, listener, lambda models: _report(ready=models), Path(sys.argv[2]))
+        return serve.serve(
+            settings, listener, lambda models: _report(ready=models), metrics_dir=Path(sys.argv[2]), beat=_report
+        )
     except StartError as error:
         _report(failed=error.detail)
         return 3
 
 
-def _report(**content: str) -> None:
-    sys.stdout.write(json.dumps(content) + "\n")
-    sys.stdout.flush()
+def _report(**content: Any) -> None:
+    with contextlib.suppress(BlockingIOError):
+        os.write(sys.stdout.fileno(), json.dumps(content).encode() + b"\n")
 
 
 def _stop_with_parent() -> None:

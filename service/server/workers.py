@@ -1,9 +1,11 @@
-"""Several processes that serve on one socket: started, replaced when they die, stopped together.
+"""Several processes that serve on one socket: started, watched, replaced when they die or hang, stopped together.
 
-Each is a worker.py with sessions of its own. One that ends before it was ready ends all: the next would do no better.
+Each is a worker.py with sessions of its own. One that ends before the first was ever ready ends all: the next would do
+no better. Later ones are started again, after a pause that doubles with each that does not last.
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -11,6 +13,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,13 +22,16 @@ from pathlib import Path
 from service.errors import StartError
 
 _STOP_S = 30.0  # a worker gives open requests 20 s
+_SILENT_S = 15.0  # a worker that is well says so every second
+_LASTING_S = 60.0  # a worker that lived so long is replaced at once
+_PAUSES_S = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 _logger = logging.getLogger("service")
 
 
 def run(count: int, listener: socket.socket, settings: str, ready: Callable[[str], None]) -> int:
     """Keeps so many workers until asked to stop; gives the exit status. Raises StartError.
 
-    settings: as one line of JSON. ready: told the models' names once all workers can answer.
+    settings: as one line of JSON. ready: called with the models' names once all workers can answer.
     """
     with tempfile.TemporaryDirectory(prefix="vae-metrics-") as metrics_dir:
         try:
@@ -64,36 +70,52 @@ async def _supervise(count: int, start: _Start, ready: Callable[[str], None]) ->
             for keeper in keepers:
                 keeper.cancel()
     finally:  # not in the keepers, which a second failure would cancel while they wait for a worker's end
+        start.listener.close()  # a client that comes now is refused, not left waiting
         await asyncio.gather(*map(_end, started))
 
 
 async def _keep(start: _Start, started: list[Process], ready: Callable[[str], None]) -> None:
-    """One worker after the other. started: holds those not ended yet. ready: told the models' names by the first.
+    """One worker after the other. started: holds those not ended yet. ready: called with the first one's models.
 
-    Raises StartError.
+    Raises StartError if the first cannot start.
     """
+    is_first, pauses = True, 0
     while True:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "service.server.worker", str(start.listener.fileno()), str(start.metrics_dir)),
-            stdin=PIPE,
-            stdout=PIPE,
-            pass_fds=[start.listener.fileno()],
-            env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(start.metrics_dir)},  # read as its library loads
-            process_group=0,  # a Ctrl-C is for the parent, which then stops all
-        )
+        process = await _spawn(start)
+        began = time.monotonic()
         started.append(process)
-        models = await _models(process, start.settings)
-        ready(models)
-        ready = _nothing
-        status = await process.wait()
-        await _end(process)
+        try:
+            models = await _models(process, start.settings)
+            if is_first:
+                ready(models)
+            is_first = False
+            await _until_silent(process)
+        except StartError as error:
+            if is_first:
+                raise
+            _logger.error("worker %d cannot start: %s", process.pid, error.detail)
+        status = await _end(process, at_once=True)
         started.remove(process)
-        _logger.error("worker %d ended with status %d; another takes its place", process.pid, status)
         _forget(start.metrics_dir, process.pid)
+        pauses = 0 if time.monotonic() - began > _LASTING_S else min(pauses + 1, len(_PAUSES_S) - 1)
+        pause_s = _PAUSES_S[max(0, pauses - 1)]
+        _logger.error("worker %d ended with status %d; another takes its place in %g s", process.pid, status, pause_s)
+        await asyncio.sleep(pause_s)
+
+
+async def _spawn(start: _Start) -> Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "service.server.worker", str(start.listener.fileno()), str(start.metrics_dir)),
+        stdin=PIPE,
+        stdout=PIPE,
+        pass_fds=[start.listener.fileno()],
+        env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(start.metrics_dir)},  # read as its library loads
+        process_group=0,  # a Ctrl-C is for the parent, which then stops all
+    )
 
 
 async def _models(process: Process, settings: str) -> str:
-    """The names that a worker tells once it is ready. Raises StartError."""
+    """The names that a worker reports once it is ready. Raises StartError."""
     assert process.stdin
     assert process.stdout
     process.stdin.write(settings.encode() + b"\n")
@@ -103,22 +125,33 @@ async def _models(process: Process, settings: str) -> str:
     raise StartError(report.get("failed") or f"a worker ended with status {await process.wait()} before it was ready.")
 
 
-async def _end(process: Process) -> None:
-    """Also closes its pipes: one left open outlives the event loop, which is told as a traceback."""
-    if process.returncode is None:
-        process.terminate()
+async def _until_silent(process: Process) -> None:
+    """Returns once the worker has ended, or has not said for too long that it is well."""
+    assert process.stdout
+    with contextlib.suppress(TimeoutError):
+        while await asyncio.wait_for(process.stdout.readline(), _SILENT_S):
+            pass
+        return
+    _logger.error("worker %d hangs", process.pid)
+
+
+async def _end(process: Process, *, at_once: bool = False) -> int:
+    """Ends a worker, if it has not ended, and gives its status.
+
+    Also closes its pipes: one left open outlives the event loop, which is reported as a traceback.
+    """
+    with contextlib.suppress(ProcessLookupError):
+        if process.returncode is None:
+            process.kill() if at_once else process.terminate()
     try:
         await asyncio.wait_for(process.communicate(b""), _STOP_S)
     except TimeoutError:
         process.kill()
         await process.communicate(b"")
+    return await process.wait()
 
 
 def _forget(metrics_dir: Path, pid: int) -> None:
     from service import metrics  # only here, so that the parent stays small
 
     metrics.forget(metrics_dir, pid)
-
-
-def _nothing(models: str) -> None:
-    pass

@@ -1,0 +1,116 @@
+"""/sample: new digits from the prior, as a page or as a stream of pages."""
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from service.api import problems
+from service.api.backend import Backend
+from service.api.reply import Reply, StreamReply
+from service.api.request import Request
+from service.api.schemas import ImageOutputQuery, SampleBody, SampleQuery
+from service.api.verbs import group
+from service.api.verbs.group import Found, Item
+from service.codecs import inputs, npy, outputs
+from service.engine import noise, sampling
+from service.engine.job import Job
+from service.engine.sampling import SamplePage, Samples, SampleSpec
+from service.errors import MalformedBody, TooManyRows, UnsupportedMediaType
+
+_STREAM_ROWS = 1024  # 3 MB of images; more are made and sent page by page
+_PAGE_ROWS = 128  # 0.4 MB: the first byte leaves after some 30 ms, and small requests find a turn between two pages
+_NOISE_ROW_S = 3e-6
+
+
+def plan(request: Request, query: SampleQuery, backend: Backend) -> Job:
+    """New digits, asked for in the query; a body is not looked at. Raises what the request's caller is to blame for."""
+    return _plan(request, query, query.body, backend)
+
+
+def plan_post(request: Request, query: ImageOutputQuery, backend: Backend) -> Job:
+    """New digits, asked for in a JSON body. Raises what the request's caller is to blame for."""
+    content = request.body.take()
+    if not inputs.is_json(request.text(b"content-type")):
+        raise UnsupportedMediaType(f"The body must be {inputs.JSON_TYPE}.")
+    try:
+        body = SampleBody.model_validate_json(content)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        if found[0]["type"] == "json_invalid":
+            raise MalformedBody("The body is not valid JSON in UTF-8.", "invalid_json") from error
+        raise problems.parameter_error(found) from error
+    return _plan(request, query, body, backend)
+
+
+def _plan(request: Request, query: ImageOutputQuery, body: SampleBody, backend: Backend) -> Job:
+    media_type = group.negotiate(request, outputs.IMAGE_OFFERS)
+    model = backend.registry.model(query.model)
+    limits = backend.limits.limits
+    is_streamable = media_type in outputs.STREAMED
+    if body.count > (limits.max_stream_count if is_streamable else limits.max_sample_count):
+        raise TooManyRows(
+            f"count: at most {limits.max_sample_count} samples are given at once, or "
+            f"{limits.max_stream_count} as {' or '.join(outputs.STREAMED)}; use offset for more."
+        )
+    spec = SampleSpec(noise.seed(body.seed), body.label, body.temperature, body.min_confidence)
+    sampling.check_label(spec, len(model.manifest.classes))
+    metadata = group.metadata(model, query)
+    metadata |= {"seed": spec.seed, "offset": body.offset, "temperature": spec.temperature}
+    if spec.min_confidence > 0:
+        metadata["min_confidence"] = spec.min_confidence
+    item = Item(model, query, media_type, metadata, SamplePage(spec, body.offset, body.count))
+    if is_streamable and body.count > min(_STREAM_ROWS, limits.max_sample_count):
+        rows = min(_PAGE_ROWS, limits.max_sample_count)
+        stream = _Stream(item, backend, rows)
+        return _job(item, backend, rows, lambda items: [stream.reply()], None)
+    key = None if query.deterministic else (answer, model, spec.min_confidence > 0)
+    return _job(item, backend, body.count, answer, key)
+
+
+def answer(items: Sequence[Item]) -> list[Reply]:
+    samples = _sample(items[0], [item.source for item in items])
+    rows = {name: values for name, values in vars(samples).items() if values is not None}
+    return group.replies(items, [item.source.count for item in items], Found(rows))
+
+
+def _job(item: Item, backend: Backend, rows: int, answer: Any, key: Any) -> Job:
+    row_s = item.model.row_s("prior", "decoder") + outputs.row_s(item.media_type) + _NOISE_ROW_S
+    if item.source.spec.min_confidence > 0:
+        row_s += 2 * item.model.row_s("prior", "density")
+    return Job(answer, key, item, rows=rows, cost_s=rows * row_s, timeout_s=backend.limits.timeout_s)
+
+
+def _sample(item: Item, pages: Sequence[SamplePage]) -> Samples:
+    return sampling.sample(item.model, pages, deterministic=item.query.deterministic)
+
+
+class _Stream:
+    """The images of one long series, page by page. A failure of the first page is still answered as an error."""
+
+    def __init__(self, item: Item, backend: Backend, page_rows: int) -> None:
+        self._item = item
+        self._backend = backend
+        self._page_rows = page_rows
+
+    def reply(self) -> Reply:
+        """Made with the first page, in the group of its job."""
+        whole: SamplePage = self._item.source
+        first = self._images(0)
+        head = outputs.stream_head(self._item.media_type, (whole.count, *first.shape[1:]), first.dtype)
+        length = len(head.body) + whole.count * first[0].nbytes
+        headers = [*group.fact_headers(self._item.metadata), *group.fact_headers(head.headers, "")]
+        return StreamReply(head.media_type, self._chunks(head.body, first), length, headers)
+
+    async def _chunks(self, head: bytes | memoryview, first: Any) -> AsyncGenerator[bytes | memoryview, None]:
+        """Each further page is a job of its own, which waits for room."""
+        yield head
+        yield npy.write_raw(first)
+        for start in range(self._page_rows, self._item.source.count, self._page_rows):
+            job = _job(self._item, self._backend, self._page_rows, lambda items, at=start: [self._images(at)], None)
+            yield npy.write_raw(await self._backend.door.ask(job))
+
+    def _images(self, start: int) -> Any:
+        whole: SamplePage = self._item.source
+        page = SamplePage(whole.spec, whole.first + start, min(self._page_rows, whole.count - start))
+        return _sample(self._item, [page]).images

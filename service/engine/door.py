@@ -1,0 +1,222 @@
+"""Door: jobs come in one by one, are gathered into groups, and each group is answered by one plain call.
+
+The service's only queue, and the only file below the api that knows asyncio. Jobs that arrive while turns of the event
+loop bring more of them, or while a lane is busy, go together; nothing waits on a clock. A cheap group runs on the event
+loop. An expensive one runs in a thread: in the lane for short work or in the lane for long work, so that a small
+request never waits for a large one to end. Every job has a result by its deadline, even if a graph hangs.
+Crankshaw et al. 2017, "Clipper", section 4.3, without its delay.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from service.engine.job import Job, Queue
+from service.errors import DeadlineExceeded, QueueFull
+
+_MAX_TURNS = 4  # of the event loop in which a group may grow
+_INLINE_S = 1.5e-3  # a group this cheap runs on the event loop: a thread would cost it 0.1 ms and gain others little
+_SHORT_S = 25e-3  # the most work in a group of several jobs, and in the lane for short work
+_STUCK_S, _STUCK_FACTOR = 60.0, 20.0  # no group runs longer, nor longer than so many times its estimate
+
+_logger = logging.getLogger("service")
+
+
+class Door:
+    """All methods are for the event loop's thread."""
+
+    def __init__(
+        self, *, max_group_rows: int, max_queue_rows: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """max_group_rows: in a group of several jobs. max_queue_rows: submitted and not answered. clock: in seconds."""
+        self._max_group_rows = max_group_rows
+        self._max_queue_rows = max_queue_rows
+        self._clock = clock
+        self._new = Queue()
+        self._short, self._long = _Lane("short"), _Lane("long")
+        self._watched: set[Job] = set()  # those in lanes; what runs on the event loop is over before it could be late
+        self._alarm: asyncio.TimerHandle | None = None
+        self._waiting: list[asyncio.Future[None]] = []  # for room
+        self.queued_rows = 0
+        self.queued_s = 0.0
+
+    def submit(self, job: Job, done: Callable[[Any], None]) -> None:
+        """done: called once, with the job's result or exception, unless the job is withdrawn first.
+
+        Raises QueueFull if there is no room for the job's rows.
+        """
+        if not self._has_room(job):
+            raise QueueFull(f"The queue of {self._max_queue_rows} rows has no room for {job.rows} more now.")
+        job.done = done
+        job.deadline = self._clock() + job.timeout_s
+        job.is_open = True
+        self.queued_rows += job.rows
+        self.queued_s += job.cost_s
+        self._new.put(job)
+        if len(self._new) == 1:
+            asyncio.get_running_loop().call_soon(self._gather, 1, _MAX_TURNS)
+
+    def withdraw(self, job: Job) -> None:
+        """Nobody waits for the job any more."""
+        if not job.is_open:
+            return
+        job.is_open = False
+        self._watched.discard(job)
+        self.queued_rows -= job.rows
+        self.queued_s = self.queued_s - job.cost_s if self.queued_rows else 0.0
+        waiting, self._waiting = self._waiting, []
+        for room in waiting:
+            _settle(room, None)
+
+    async def ask(self, job: Job) -> Any:
+        """The job's result. Waits for room where `submit` raises QueueFull; raises the job's exception."""
+        loop = asyncio.get_running_loop()
+        while not self._has_room(job):
+            room = loop.create_future()
+            self._waiting.append(room)
+            await room
+        answer = loop.create_future()
+        self.submit(job, lambda result: _settle(answer, result))
+        try:
+            result = await answer
+        finally:
+            self.withdraw(job)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def is_stuck(self) -> bool:
+        """Whether a group has run for much longer than it can take."""
+        return any(lane.runs_for_s(self._clock()) > lane.patience_s for lane in (self._short, self._long))
+
+    def close(self) -> None:
+        """Ends the lanes' threads once their groups are done."""
+        for lane in (self._short, self._long):
+            lane.thread.shutdown(wait=not self.is_stuck())
+
+    def _has_room(self, job: Job) -> bool:
+        return not self.queued_rows or self.queued_rows + job.rows <= self._max_queue_rows
+
+    def _gather(self, seen: int, turns: int) -> None:
+        """Waits for a turn of the event loop that brings no more. Reading what arrives is work to be done anyway."""
+        waiting = len(self._new)
+        if waiting > seen and turns > 1:
+            asyncio.get_running_loop().call_soon(self._gather, waiting, turns - 1)
+        else:
+            self._act()
+
+    def _act(self) -> None:
+        """Answers the next group, or puts it into its lane. The event loop has a turn between two groups."""
+        group = self._take(self._new)
+        if self._new:
+            asyncio.get_running_loop().call_soon(self._act)
+        if group and (lane := self._lane(group)):
+            for job in group:
+                lane.waiting.put(job)
+            self._watch(group)
+            self._run(lane)
+        elif group:
+            self._deliver(group, _results(group))
+
+    def _take(self, queue: Queue) -> list[Job]:
+        group, late = queue.take(self._max_group_rows, _SHORT_S, self._clock())
+        self._deliver(late, [_too_late()] * len(late))
+        return group
+
+    def _lane(self, group: Sequence[Job]) -> "_Lane | None":
+        """None for the event loop. A cheap group waits for its like where that is under way, and goes with more."""
+        cost_s = sum(job.cost_s for job in group)
+        if cost_s > _SHORT_S:
+            return self._long
+        is_under_way = bool(self._short.group) and self._short.group[0].key == group[0].key
+        return self._short if cost_s > _INLINE_S or is_under_way else None
+
+    def _run(self, lane: "_Lane") -> None:
+        """The lane's next group in its thread, if the lane is idle and has one."""
+        if lane.group:
+            return
+        group = self._take(lane.waiting)
+        if not group:
+            return
+        try:
+            running = asyncio.get_running_loop().run_in_executor(lane.thread, _results, group)
+        except RuntimeError as error:  # the door was closed
+            self._deliver(group, [error] * len(group))
+            return
+        lane.begin(group, self._clock())
+        running.add_done_callback(lambda done: self._finish(lane, done))
+
+    def _finish(self, lane: "_Lane", done: "asyncio.Future[Sequence[Any]]") -> None:
+        group, lane.group = lane.group, []
+        try:
+            self._deliver(group, done.result())
+        finally:
+            self._run(lane)
+
+    def _deliver(self, group: Iterable[Job], results: Iterable[Any]) -> None:
+        for job, result in zip(group, results, strict=True):
+            if job.is_open:
+                self.withdraw(job)
+                try:
+                    job.done(result)
+                except Exception:  # a bug of one caller's; the others still get their results
+                    _logger.exception("a result could not be delivered")
+
+    def _watch(self, group: Sequence[Job]) -> None:
+        self._watched.update(group)
+        if self._alarm is None:
+            self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        delay_s = min(job.deadline for job in self._watched) - self._clock()
+        self._alarm = asyncio.get_running_loop().call_later(max(0.0, delay_s), self._expire)
+
+    def _expire(self) -> None:
+        """Fails the jobs whose time is up, also those that run: what comes of them is dropped."""
+        self._alarm = None
+        late = [job for job in self._watched if job.deadline <= self._clock()]
+        self._deliver(late, [_too_late()] * len(late))
+        if self._watched:
+            self._set_alarm()
+
+
+class _Lane:
+    """A thread, the group it runs, and the jobs that wait for it."""
+
+    def __init__(self, name: str) -> None:
+        self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self.waiting = Queue()
+        self.group: list[Job] = []
+        self.patience_s = _STUCK_S
+        self._began = 0.0
+
+    def begin(self, group: list[Job], now: float) -> None:
+        self.group = group
+        self._began = now
+        self.patience_s = max(_STUCK_S, _STUCK_FACTOR * sum(job.cost_s for job in group))
+
+    def runs_for_s(self, now: float) -> float:
+        return now - self._began if self.group else 0.0
+
+
+def _results(group: Sequence[Job]) -> Sequence[Any]:
+    """A result or an exception for each job. A bug fails its group, so that nobody waits for ever."""
+    try:
+        results = group[0].answer([job.item for job in group])
+        if len(results) != len(group):
+            raise RuntimeError(f"{len(results)} results for {len(group)} jobs")
+    except Exception as error:
+        return [error] * len(group)
+    return results
+
+
+def _too_late() -> DeadlineExceeded:
+    return DeadlineExceeded("The request waited longer than its time allows.")
+
+
+def _settle(future: "asyncio.Future[Any]", result: Any) -> None:
+    if not future.done():  # else its caller has left
+        future.set_result(result)

@@ -1,0 +1,113 @@
+"""Head: a request line and its headers, parsed by httptools and held to RFC 9112. Only home of httptools."""
+
+import httptools
+
+from service.errors import HeadersTooLarge, MalformedRequest, UnsupportedTransferCoding
+
+MAX_BYTES = 64 << 10
+_MAX_HEADER_BYTES = 16 << 10
+_FRAMING = frozenset({b"connection", b"content-length", b"expect", b"transfer-encoding", b"upgrade"})
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+
+class Head:
+    """headers: names in lower case, in their order. length: of the body, in bytes; None where it is chunked.
+
+    keep_alive: whether the client wants to go on after the answer. version: "1.0" or "1.1".
+    An offer to upgrade is ignored, as RFC 9110, section 7.8, allows.
+    """
+
+    __slots__ = (
+        "_url",
+        "expects_continue",
+        "headers",
+        "keep_alive",
+        "length",
+        "method",
+        "path",
+        "query_string",
+        "version",
+    )
+
+    def __init__(self, data: bytes) -> None:
+        """data: up to and with the empty line. Raises MalformedRequest, HeadersTooLarge, UnsupportedTransferCoding."""
+        self._url = b""
+        self.headers: RawHeaders = []
+        parser = httptools.HttpRequestParser(self)
+        try:
+            parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass
+        except httptools.HttpParserError as error:
+            raise MalformedRequest("The request is not well-formed HTTP/1.1.") from error
+        self.method: bytes = parser.get_method()
+        self.version: str = parser.get_http_version()
+        self.keep_alive: bool = parser.should_keep_alive()
+        self._read_url()
+        self._read_headers()
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
+
+    def alone(self, body: bytes) -> bytes:
+        """This head and a body as one plain message, without what concerned the connection it came on."""
+        lines = [b"%b %b HTTP/%b\r\n" % (self.method, self._url, self.version.encode())]
+        lines += [b"%b: %b\r\n" % header for header in self.headers if header[0] not in _FRAMING]
+        if not self.keep_alive:
+            lines.append(b"connection: close\r\n")
+        if body:
+            lines.append(b"content-length: %d\r\n" % len(body))
+        return b"".join((*lines, b"\r\n", body))
+
+    def _read_url(self) -> None:
+        try:
+            url = httptools.parse_url(self._url)
+        except httptools.HttpParserInvalidURLError as error:
+            raise MalformedRequest("The request's target is not a URL.") from error
+        self.path: bytes = url.path or b"/"
+        self.query_string: bytes = url.query or b""
+
+    def _read_headers(self) -> None:
+        if self.version not in ("1.0", "1.1"):
+            raise MalformedRequest("The request must be HTTP/1.1 or HTTP/1.0.")
+        hosts = 0
+        coding = b""
+        self.length: int | None = 0
+        self.expects_continue = False
+        for name, value in self.headers:
+            if len(name) + len(value) > _MAX_HEADER_BYTES:
+                raise HeadersTooLarge(f"A header has more than {_MAX_HEADER_BYTES} bytes.")
+            if name == b"host":
+                hosts += 1
+            elif name == b"content-length":
+                self.length = int(value)
+            elif name == b"transfer-encoding":
+                coding = coding + b"," + value if coding else value
+            elif name == b"expect":
+                self.expects_continue = value.lower() == b"100-continue"
+        if hosts != 1 and (hosts or self.version == "1.1"):
+            raise MalformedRequest("An HTTP/1.1 request has one Host header.")
+        if coding:
+            if coding.strip().lower() != b"chunked":
+                raise UnsupportedTransferCoding("The only transfer coding accepted is chunked.")
+            self.length = None
+
+
+def end_of_head(data: bytes, scanned: int) -> int | None:
+    """Index behind the empty line; None where it has not come. scanned: bytes that were looked at before.
+
+    Raises MalformedRequest as soon as what has come cannot be a request, HeadersTooLarge where it is too long.
+    """
+    end = data.find(b"\r\n\r\n", max(0, scanned - 3))
+    if end > MAX_BYTES or (end < 0 and len(data) > MAX_BYTES):
+        raise HeadersTooLarge(f"The request's head has more than {MAX_BYTES} bytes.")
+    if end >= 0:
+        return end + 4
+    start = data.lstrip(b"\r\n")[:1]
+    if (start and not start.isalpha()) or b"\n\n" in data or b"\n\r\n" in data:
+        raise MalformedRequest("The request is not well-formed HTTP/1.1.")
+    return None

@@ -1,0 +1,315 @@
+"""Wire: one client's connection. Requests come in one after the other, and so do their answers go out.
+
+A request for a verb goes to the routes as soon as it is read, and its answer is written as it is: to pass through ASGI
+would cost two thirds of what a small answer does. Any other request is a Guest's. No request is begun before the
+answer to the last one is written, and none is while the client does not read.
+"""
+
+import asyncio
+import logging
+from http import HTTPStatus
+from typing import Any, cast
+
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from service.api.body import Body
+from service.api.reply import Reply, StreamReply
+from service.api.request import CLIENT_LEFT, Request
+from service.api.routes import Route, Routes
+from service.engine.job import Job
+from service.errors import ServiceError
+from service.server.chunked import Chunks
+from service.server.guest import Guest
+from service.server.head import Head, end_of_head
+
+_JOINED_BYTES = 64 << 10  # to copy more costs more than to write twice
+_UNREAD_BYTES = 64 << 10  # of further requests, while one is answered
+_LINGER_S = 2.0  # a client that still sends can read a refusal so long before the connection is closed
+_CLOSE = (b"connection", b"close")
+_KEEP = (b"connection", b"keep-alive")  # which HTTP/1.0 must be told
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_STATUS_LINES = {int(status): f"HTTP/1.1 {status} {status.phrase}\r\n".encode() for status in HTTPStatus}
+_logger = logging.getLogger("service")
+
+
+class Connection(asyncio.Protocol):
+    """uvicorn makes one for each client, adds it to its state, and calls `shutdown` where the server stops."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """app_state: the lifespan's, with the routes."""
+        self._config = config
+        self._state = server_state
+        self._app_state = app_state
+        self._routes: Routes = app_state["routes"]
+        self._loop = _loop or asyncio.get_running_loop()
+        self._transport: asyncio.Transport
+        self._unread = b""
+        self._scanned = 0  # bytes of it that hold no end of a head
+        self._head: Head | None = None  # of the request that is read or answered
+        self._route: Route | None = None  # None for a guest's
+        self._request: Request | None = None  # only of a verb
+        self._body: Body
+        self._chunks: Chunks | None = None
+        self._missing = 0  # bytes of the body
+        self._is_answering = False
+        self._job: Job | None = None
+        self._guest: Guest | None = None
+        self._stream: asyncio.Task[None] | None = None
+        self._keep_alive = True
+        self._has_ended = False  # the client sends no more
+        self._is_discarding = False
+        self._drained: asyncio.Future[None] | None = None  # to come while the client does not read
+        self._waits_since = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    # What the transport says
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # which uvloop's is by its methods alone
+        self._state.connections.add(self)  # type: ignore[arg-type]
+        self._waits_since = self._loop.time()
+        self._timer = self._loop.call_later(self._config.timeout_keep_alive, self._check_idle)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_discarding:
+            return
+        self._unread = self._unread + data if self._unread else data
+        if self._is_busy():
+            if len(self._unread) > _UNREAD_BYTES:
+                self._transport.pause_reading()
+        else:
+            self._waits_since = self._loop.time()
+            self._read()
+
+    def eof_received(self) -> bool:
+        """A client that sends no more may still read."""
+        self._has_ended = True
+        return self._is_busy()
+
+    def pause_writing(self) -> None:
+        if self._drained is None:
+            self._drained = self._loop.create_future()
+        if self._guest:
+            self._guest.pause_writing()
+
+    def resume_writing(self) -> None:
+        drained, self._drained = self._drained, None
+        if drained and not drained.done():
+            drained.set_result(None)
+        if self._guest:
+            self._guest.resume_writing()
+        if not self._is_answering:
+            self._go_on()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._state.connections.discard(self)
+        self._is_discarding = True
+        if self._timer:
+            self._timer.cancel()
+        if self._guest:
+            self._guest.connection_lost(exc)
+            self._state.connections.discard(self._guest)
+        if self._job:
+            self._routes.withdraw(self._job)
+        if self._stream:
+            self._stream.cancel()
+        elif self._request and self._route:
+            self._request.answered(self._route.path, CLIENT_LEFT)
+            self._request = None
+
+    def shutdown(self) -> None:
+        """The server stops: what has begun is answered, and then the connection is closed."""
+        self._keep_alive = False
+        if self._head is None and not self._is_busy():
+            self._transport.close()
+
+    # Requests
+
+    def _is_busy(self) -> bool:
+        """Whether the next request has to wait."""
+        return self._is_answering or self._drained is not None
+
+    def _read(self) -> None:
+        """Requests and parts of them from what has come."""
+        try:
+            while self._unread and not self._is_busy() and not self._is_discarding:
+                if self._head is None and not self._read_head():
+                    return
+                if not self._read_body():
+                    return
+        except ServiceError as error:
+            self._refuse(self._routes.problem(error))
+
+    def _read_head(self) -> bool:
+        """Whether it has come whole."""
+        end = end_of_head(self._unread, self._scanned)
+        if end is None:
+            self._scanned = len(self._unread)
+            return False
+        head = Head(self._unread[:end])
+        self._unread = self._unread[end:]
+        self._scanned = 0
+        self._head = head
+        self._keep_alive = self._keep_alive and head.keep_alive
+        self._route = self._routes.find(head.method, head.path)
+        headers = dict(reversed(head.headers))
+        if self._route:
+            self._request = self._routes.request(self._route.method, head.query_string, headers)
+            self._body = self._request.body
+        else:
+            self._body = self._routes.body(headers)
+        self._missing = head.length or 0
+        self._chunks = Chunks() if head.length is None else None
+        if head.expects_continue and not self._body.refusal:
+            self._transport.write(_CONTINUE)
+        return True
+
+    def _read_body(self) -> bool:
+        """Whether it has come whole, or was refused; the request is then under way."""
+        if self._chunks:
+            content, rest = self._chunks.feed(self._unread)
+            self._unread = rest or b""
+            for piece in content:
+                self._body.add(piece)
+            is_whole = rest is not None
+        else:
+            piece, self._unread = self._unread[: self._missing], self._unread[self._missing :]
+            self._missing -= len(piece)
+            if piece:
+                self._body.add(piece)
+            is_whole = not self._missing
+        if not is_whole and not self._body.refusal:
+            return False
+        if not is_whole:
+            self._keep_alive = False  # the rest of the body cannot be told from a request
+            self._is_discarding = True
+        self._is_answering = True
+        self._begin()
+        return True
+
+    def _begin(self) -> None:
+        assert self._head
+        if self._route and self._request:
+            self._job = self._routes.submit(self._route, self._request, self._answer)
+        elif self._body.refusal:
+            self._refuse(self._routes.problem(self._body.refusal))
+        else:
+            self._guest = Guest(self._config, self._state, self._app_state, self._loop, self._end_guest)
+            self._guest.connection_made(self._transport)
+            self._guest.data_received(self._head.alone(self._body.take()))
+
+    # Answers
+
+    def _answer(self, reply: Reply) -> None:
+        try:
+            if isinstance(reply, StreamReply):
+                self._stream = self._loop.create_task(self._send_stream(reply))
+                self._state.tasks.add(self._stream)
+                self._stream.add_done_callback(self._state.tasks.discard)
+            else:
+                self._send(reply)
+                self._end(reply.status)
+        except Exception:  # a bug; its client must not wait for ever
+            _logger.exception("an answer could not be sent")
+            self._transport.abort()
+
+    def _send(self, reply: Reply) -> None:
+        if self._transport.is_closing():
+            return
+        head, body = self._head_of(reply), reply.body
+        if len(body) <= _JOINED_BYTES:
+            self._transport.write(head + body)
+        else:
+            self._transport.write(head)
+            self._transport.write(body)
+
+    async def _send_stream(self, reply: StreamReply) -> None:
+        """No faster than the client reads it. Whole, or cut by the end of its connection."""
+        try:
+            self._transport.write(self._head_of(reply))
+            async for chunk in reply.chunks:
+                self._transport.write(chunk)
+                if self._drained:
+                    await self._drained
+        except asyncio.CancelledError:
+            self._keep_alive = False
+        except Exception:
+            _logger.exception("an answer was cut off")
+            self._keep_alive = False
+        finally:
+            await reply.chunks.aclose()
+        self._end(reply.status)
+
+    def _head_of(self, reply: Reply) -> bytes:
+        headers = [*self._state.default_headers, *reply.headers]
+        if _CLOSE in headers:
+            self._keep_alive = False
+        elif not self._keep_alive:
+            headers.append(_CLOSE)
+        elif self._head and self._head.version == "1.0":
+            headers.append(_KEEP)
+        return b"".join((_STATUS_LINES[reply.status], *(b"%b: %b\r\n" % header for header in headers), b"\r\n"))
+
+    def _end(self, status: int) -> None:
+        """The answer is written."""
+        if self._request and self._route:
+            self._request.answered(self._route.path, status)
+        self._state.total_requests += 1
+        self._job = self._stream = self._request = None
+        self._close_or_go_on()
+
+    def _end_guest(self) -> None:
+        self._guest = None
+        self._close_or_go_on()
+
+    def _close_or_go_on(self) -> None:
+        self._head = None
+        self._is_answering = False
+        if self._is_discarding:
+            self._linger()
+        elif not self._keep_alive or (self._has_ended and not self._unread):
+            self._transport.close()
+        else:
+            self._waits_since = self._loop.time()
+            if self._unread and not self._drained:
+                self._loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        if not self._is_busy() and not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._read()
+            if self._has_ended and not self._is_busy():
+                self._transport.close()
+
+    def _refuse(self, reply: Reply) -> None:
+        """Answers what is not read on, and ends the connection."""
+        self._keep_alive = False
+        self._is_discarding = True
+        self._send(reply)
+        self._linger()
+
+    def _linger(self) -> None:
+        """Closes the connection so that its client can read the answer first, though it may still send."""
+        self._unread = b""
+        if self._transport.is_closing():
+            return
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._transport.resume_reading()
+        self._loop.call_later(_LINGER_S, self._transport.close)
+
+    def _check_idle(self) -> None:
+        """Closes a connection whose client has sent nothing for too long."""
+        limit_s = self._config.timeout_keep_alive
+        waits_s = 0.0 if self._is_busy() else self._loop.time() - self._waits_since
+        if waits_s >= limit_s:
+            self._transport.close()
+        else:
+            self._timer = self._loop.call_later(limit_s - waits_s, self._check_idle)
