@@ -12,11 +12,11 @@ import httpx
 import hypothesis
 import pytest
 
-from service.app import create_app, load_engine
-from service.engine.model import Engine
+from service.app import create_app, load_models
+from service.engine.registry import Registry
 from service.metrics import Metrics
 from service.settings import Settings
-from tests import bundles
+from tests.support import bundles
 
 # A busy machine is no reason to fail, and a run is to be repeatable.
 hypothesis.settings.register_profile("project", deadline=None, derandomize=True, database=None)
@@ -67,10 +67,8 @@ def tiny_settings(tiny_models: Path) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def tiny_engine(tiny_settings: Settings) -> Iterator[Engine]:
-    engine = load_engine(tiny_settings, Metrics())
-    yield engine
-    engine.close()
+def tiny_registry(tiny_settings: Settings) -> Registry:
+    return load_models(tiny_settings, Metrics())
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +84,7 @@ def client(portal: anyio.from_thread.BlockingPortal, tiny_settings: Settings) ->
     client = Client(portal, app)
     yield client
     client.close()
-    app.state.engine.close()
+    app.state.door.close()
 
 
 @pytest.fixture

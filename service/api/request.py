@@ -55,9 +55,9 @@ class Request:
     def answer_headers(self, given: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
         """Those given, names in lower case, and those that every answer carries."""
         headers = [header for header in given if header[0] not in _SET_HERE]
-        headers += ((b"x-request-id", self.id.encode("ascii")), _NO_SNIFFING)
         if b"cache-control" not in dict(headers):
             headers.append(_NO_STORE)
+        headers += (_NO_SNIFFING, (b"x-request-id", self.id.encode("ascii")))
         return headers
 
     def answered(self, route: str, status: int) -> None:

@@ -185,10 +185,11 @@ class Connection(asyncio.Protocol):
             if piece:
                 self._body.add(piece)
             is_whole = not self._missing
-        if not is_whole and not self._body.refusal:
-            return False
         if not is_whole:
-            self._keep_alive = False  # the rest of the body cannot be told from a request
+            waits_in_vain = self._head and self._head.expects_continue and self._body.refusal
+            if not self._body.is_too_large and not waits_in_vain:
+                return False
+            self._keep_alive = False  # what is left of the body cannot be told from a request
             self._is_discarding = True
         self._is_answering = True
         self._begin()

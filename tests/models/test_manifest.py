@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from models.manifest import Calibration, Manifest, ScoreName, graph_specs
-from tests import bundles
+from tests.support import bundles
 
 README = Path("models/README.md").read_text()
 

@@ -12,7 +12,7 @@ import pytest
 
 from service import errors, settings
 from service.api.problems import _ROUTING_CODES
-from tests.server import serving
+from tests.support.server import serving
 
 README = Path("README.md").read_text()
 PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), Path("models/README.md"), *sorted(Path("docs").glob("*.md"))]

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.server import serving
+from tests.support.server import serving
 
 
 @pytest.fixture(scope="module")

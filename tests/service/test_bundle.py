@@ -18,7 +18,7 @@ from service.engine.model import EngineLimits, Model
 from service.errors import BundleError
 from service.metrics import Metrics
 from service.settings import Settings
-from tests import bundles
+from tests.support import bundles
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import httpx
 
-from tests import digits
-from tests.server import serving
+from tests.support import digits
+from tests.support.server import serving
 
 
 def test_it_serves_where_it_says_and_stops_with_status_0(tiny_models: Path) -> None:

@@ -12,12 +12,12 @@ import anyio.from_thread
 import httpx
 import pytest
 
-from service.api import verbs
-from service.app import create_app
+from service.app import create_app, load_models
+from service.engine import noise
 from service.metrics import Metrics
 from service.settings import Settings
 from tests.conftest import Client
-from tests.wire import Answer, Connection, WireTransport
+from tests.support.wire import Answer, Connection, WireTransport
 
 VERBS = ("/encode", "/decode", "/reconstruct", "/sample")
 
@@ -27,9 +27,9 @@ class BothWays(Client):
 
     def __init__(self, portal: anyio.from_thread.BlockingPortal, settings: Settings) -> None:
         self.metrics = (Metrics(), Metrics())  # of the short way and of FastAPI's
-        self.app = create_app(settings, metrics=self.metrics[0])
-        self.engine = self.app.state.engine
-        self.reference = create_app(settings, self.engine, self.metrics[1])
+        self.registry = load_models(settings, self.metrics[0])
+        self.app = create_app(settings, self.registry, self.metrics[0])
+        self.reference = create_app(settings, self.registry, self.metrics[1])
         super().__init__(portal, self.app)
         self._ways = (Client(portal, self.app, WireTransport(self.app)), Client(portal, self.reference))
         self._requests = 0
@@ -44,7 +44,7 @@ class BothWays(Client):
         for way in self._ways:
             if chunks is not None:
                 options["content"] = _each(chunks)
-            with mock.patch.object(verbs.secrets, "randbits", return_value=self._requests):
+            with mock.patch.object(noise.secrets, "randbits", return_value=self._requests):
                 answers.append(way.request(method, path, **options))
         first, second = (told(answer.status_code, answer.headers.raw, answer.content) for answer in answers)
         assert first == second
@@ -54,7 +54,7 @@ class BothWays(Client):
         self, method: str, path: str, query: bytes = b"", headers: Sequence[tuple[bytes, bytes]] = (), *body: bytes
     ) -> Answer:
         """The answer to exactly this, whose body comes in these pieces; no header is added but the body's length."""
-        with mock.patch.object(verbs.secrets, "randbits", return_value=1):
+        with mock.patch.object(noise.secrets, "randbits", return_value=1):
             answers = [
                 self._portal.call(_by_wire, self.app, method, path, query, headers, body),
                 self._portal.call(_by_asgi, self.reference, method, path, query, headers, body),
@@ -64,7 +64,7 @@ class BothWays(Client):
 
     def wire(self, method: str, target: str, query: bytes = b"") -> Answer:
         """The short way's answer alone."""
-        with mock.patch.object(verbs.secrets, "randbits", return_value=1):
+        with mock.patch.object(noise.secrets, "randbits", return_value=1):
             return self._portal.call(_by_wire, self.app, method, target, query, (), ())
 
     def leave(self, path: str, headers: Sequence[tuple[bytes, bytes]], part: bytes) -> None:
@@ -73,7 +73,11 @@ class BothWays(Client):
 
         async def main() -> None:
             connection = Connection(self.app)
-            lines = [b"POST " + path.encode() + b" HTTP/1.1", *(b"%b: %b" % header for header in headers)]
+            lines = [
+                b"POST " + path.encode() + b" HTTP/1.1",
+                b"host: test",
+                *(b"%b: %b" % header for header in headers),
+            ]
             connection.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + part)
             connection.leave()
             assert not connection.wire.writes
@@ -90,7 +94,8 @@ class BothWays(Client):
         super().close()
         for way in self._ways:
             way.close()
-        self.engine.close()
+        self.app.state.door.close()
+        self.reference.state.door.close()
 
 
 def told(status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Answer:
@@ -104,7 +109,7 @@ async def _by_wire(
 ) -> Answer:
     connection = Connection(app)
     target = path.encode() + (b"?" + query if query else b"")
-    lines = [method.encode() + b" " + target + b" HTTP/1.1", *(b"%b: %b" % header for header in headers)]
+    lines = [method.encode() + b" " + target + b" HTTP/1.1", b"host: test", *(b"%b: %b" % header for header in headers)]
     lines.append(b"content-length: %d" % sum(map(len, body)))
     connection.data_received(b"\r\n".join(lines) + b"\r\n\r\n")
     for piece in body:

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from tests import bundles, digits
 from tests.conftest import Client
+from tests.support import bundles, digits
 
 DIGITS = digits.images()[:4]
 UNIT = (DIGITS / np.float32(255))[:, np.newaxis]

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from service.api.problems import MEDIA_TYPE
-from tests import digits
 from tests.conftest import Client
+from tests.support import digits
 
 DIGIT = digits.images()[0]
 PNG = digits.png(DIGIT)

@@ -12,8 +12,8 @@ import pytest
 from models.manifest import CALIBRATION_FILE, Manifest
 from service.app import create_app
 from service.settings import Settings
-from tests import digits
 from tests.conftest import Client
+from tests.support import digits
 
 MANIFESTS: Final = {
     f"{manifest.name}/{manifest.version}": manifest
@@ -35,7 +35,7 @@ def served(portal: anyio.from_thread.BlockingPortal) -> Iterator[Client]:
     client = Client(portal, app)
     yield client
     client.close()
-    app.state.engine.close()
+    app.state.door.close()
 
 
 def sample(client: Client, query: str) -> dict[str, np.ndarray]:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from service.runtime.session import VERSION
-from tests import bundles
 from tests.service.api.conftest import BothWays
+from tests.support import bundles
 
 LATENTS = np.linspace(-1, 1, 20 * bundles.LATENT_DIM).reshape(20, -1).round(3).tolist()
 

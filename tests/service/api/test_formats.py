@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from service.codecs import outputs
-from tests import bundles, digits
 from tests.conftest import Client
+from tests.support import bundles, digits
 
 DIGITS = digits.images()[:3]
 UNIT = (DIGITS / np.float32(255))[:, np.newaxis]  # (3, 1, 28, 28)

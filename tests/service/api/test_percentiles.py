@@ -8,8 +8,8 @@ import pytest
 
 from service.app import create_app
 from service.settings import Settings
-from tests import bundles, digits
 from tests.conftest import Client
+from tests.support import bundles, digits
 
 DIGITS = digits.images()[:40]
 RAW = {"Content-Type": "application/octet-stream"}
@@ -24,7 +24,7 @@ def uncalibrated(portal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
     client = Client(portal, app)
     yield client
     client.close()
-    app.state.engine.close()
+    app.state.door.close()
 
 
 def reconstruct(client: Client, images: np.ndarray, query: str = "") -> dict:  # type: ignore[type-arg]

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from service.engine import noise
-from tests import bundles
 from tests.conftest import Client
+from tests.support import bundles
 
 
 def normals(*page: Any) -> Any:

@@ -9,7 +9,7 @@ import pytest
 
 from service.engine.model import Model
 from tests.service.api.conftest import BothWays
-from tests.wire import Connection
+from tests.support.wire import Connection
 
 NPY, RAW = "application/x-npy", "application/octet-stream"
 COUNT = 250  # the tiny service holds at most 100
@@ -60,7 +60,7 @@ def test_what_is_wrong_with_a_wish_is_told_before_its_stream_begins(client: Both
 
 
 def asked(query: bytes, accept: str = NPY) -> bytes:
-    return b"GET /sample?%b HTTP/1.1\r\nAccept: %b\r\n\r\n" % (query, accept.encode())
+    return b"GET /sample?%b HTTP/1.1\r\nHost: test\r\nAccept: %b\r\n\r\n" % (query, accept.encode())
 
 
 def test_no_more_pages_are_made_once_the_client_has_left(client: BothWays) -> None:
@@ -99,7 +99,6 @@ def test_no_more_pages_are_made_once_the_client_has_left(client: BothWays) -> No
             written = len(connection.wire.writes)
             await anyio.sleep(0)
         assert len(connection.wire.writes) == written < 10
-        assert not connection.tasks
 
     client.call(by_wire)
 
@@ -110,8 +109,6 @@ def test_pages_are_made_no_faster_than_the_client_reads_them(client: BothWays) -
         connection.data_received(asked(b"count=1000&seed=1"))
         await connection.wire.written(2)
         connection.pause_writing()
-        while client.engine.default.batchers["decoder"].queued_rows:
-            await anyio.sleep(0)
         for _ in range(50):
             await anyio.sleep(0)
         assert len(connection.wire.writes) <= 4  # head, npy's header, two pages of ten

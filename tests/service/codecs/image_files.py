@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 
 from service.codecs.images import ImageLimits, decode
-from tests import digits
+from tests.support import digits
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LIMITS = ImageLimits(max_bytes=1 << 20)

@@ -13,7 +13,6 @@ from PIL import Image
 from service.codecs.images import ImageLimits, decode
 from service.codecs.png import read_digit, write
 from service.errors import ImageTooLarge, ServiceError
-from tests import digits
 from tests.service.codecs.image_files import (
     DIGIT,
     GREY,
@@ -28,6 +27,7 @@ from tests.service.codecs.image_files import (
     saved,
     unit,
 )
+from tests.support import digits
 
 
 def digit_file(lines, *, compressed=None, before=b"", interlaced=False):

@@ -7,7 +7,7 @@ from hypothesis import given
 
 from service.codecs.framing import frame
 from service.errors import InvalidImage
-from tests import digits
+from tests.support import digits
 
 
 def real_digits():

@@ -10,8 +10,8 @@ from service.codecs import png
 from service.codecs.inputs import ImageOptions, read_images
 from service.codecs.npy import write_npy
 from service.errors import InvalidInput
-from tests import digits
 from tests.service.codecs.image_files import LIMITS
+from tests.support import digits
 
 NPY, RAW, PNG = "application/x-npy", "application/octet-stream", "image/png"
 BORDER = np.pad(np.zeros((26, 26), bool), 1, constant_values=True)

@@ -8,8 +8,8 @@ from PIL import Image
 from service.codecs.inputs import ImageOptions, Picture, read_images, read_pictures
 from service.codecs.png import write
 from service.errors import ServiceError
-from tests import digits
 from tests.service.codecs.image_files import DIGIT, LIMITS, RGB, png, random_samples, saved
+from tests.support import digits
 
 FILES = [
     *(write(digit) for digit in digits.images()[:6]),

@@ -14,7 +14,7 @@ from service import bundle
 from service.engine.model import EngineLimits, Model
 from service.errors import DeviceError, InferenceFailed
 from service.runtime.session import Session
-from tests import bundles
+from tests.support import bundles
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import httpx
 import psutil
 import pytest
 
-from tests import bundles
-from tests.server import started
+from tests.support import bundles
+from tests.support.server import started
 
 SAMPLE = "/sample?label=1&count=3&seed=1&pixels=true"
 

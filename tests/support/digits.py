@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 from PIL import Image
 
-DIRECTORY = Path(__file__).parent / "data"
+DIRECTORY = Path(__file__).parents[1] / "data"
 
 
 def images(half: Literal["train", "test"] = "test") -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The short way past FastAPI: which requests take it, and that nobody can tell from the answer."""
+""""The two ways in, the server's connections and FastAPI: nobody can tell them apart by the answer."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from service import errors
 from service.api.body import Body
-from service.api.front import parse
+from service.api.routes import parse
 from service.api.schemas import ReconstructQuery, SampleQuery
 from service.errors import ServiceError
 from service.metrics import Metrics
-from service.server.protocol import Protocol
+from service.server import wire
 from service.settings import Settings
-from tests import digits
 from tests.service.api.conftest import VERBS, BothWays
+from tests.support import digits
 
 PNG = digits.png(digits.images()[0])
 LATENT = np.array([0.5, 1.0], np.float32).tobytes()
@@ -58,7 +58,7 @@ def test_every_verb_that_is_documented_is_answered_without_fastapi(
         if operation["tags"] == ["autoencoder"]
     }
     assert len(documented) == 5
-    monkeypatch.delattr(Protocol, "_hand_over")
+    monkeypatch.delattr(wire, "Guest")
     for method, path in documented:
         answer = client.request(method, path, content=b"", headers=PICTURE)
         assert answer.status_code in (200, 415, 422)
@@ -139,7 +139,7 @@ async def each(pieces: list[bytes]) -> AsyncIterator[bytes]:
 @pytest.mark.parametrize("length", [b"", b"8", b"-1", b"4194305", b"9" * 5000, b"\xb2", b"1e9", b" 9999999"])
 def test_an_announced_length_is_believed_only_where_it_is_a_number(length: bytes) -> None:
     body = Body({b"content-length": length}, 4 << 20)
-    assert isinstance(body.refusal, errors.PayloadTooLarge) == (length in (b"4194305", b"9" * 5000))
+    assert body.is_too_large == (length in (b"4194305", b"9" * 5000))
 
 
 def test_a_body_that_grows_too_large_is_kept_no_longer() -> None:
@@ -147,14 +147,14 @@ def test_a_body_that_grows_too_large_is_kept_no_longer() -> None:
     body.add(bytes(10))
     body.add(b"x")
     with pytest.raises(errors.PayloadTooLarge):
-        body.whole()
+        body.take()
 
 
 def test_a_body_is_given_away() -> None:
     body = Body({}, 10)
     body.add(b"a")
     body.add(b"b")
-    assert (body.whole(), body.whole()) == (b"ab", b"")
+    assert (body.take(), body.take()) == (b"ab", b"")
 
 
 def test_of_a_header_given_twice_the_first_counts(client: BothWays) -> None:
@@ -185,10 +185,10 @@ def kinds(kind: type[ServiceError] = ServiceError) -> list[type[ServiceError]]:
 def test_each_error_of_the_engine_is_told_the_same(
     client: BothWays, kind: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(*arguments: object, **options: object) -> None:
+    def fail(*arguments: object, **options: object) -> None:
         raise kind("So it is.")
 
-    monkeypatch.setattr(client.engine.default, "encode", fail)
+    monkeypatch.setattr(client.registry.default, "encode", fail)
     answer = client.post("/encode", content=PNG, headers=PICTURE)
     assert answer.status_code >= 400
     assert answer.json()["detail"].startswith("So it is." if issubclass(kind, ServiceError) else "The service failed")

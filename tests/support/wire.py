@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import io
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,8 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.server import ServerState
 
-from service.server.outbox import Outbox
-from service.server.protocol import Protocol
+from service.server import wire
 
 Answer = tuple[int, list[tuple[bytes, bytes]], bytes]  # status, headers, body
 
@@ -20,11 +20,13 @@ Answer = tuple[int, list[tuple[bytes, bytes]], bytes]  # status, headers, body
 class Wire(asyncio.Transport):
     """A transport that remembers what was sent, write by write."""
 
-    def __init__(self) -> None:
+    def __init__(self, protocol: asyncio.Protocol) -> None:
         super().__init__()
+        self._protocol = protocol
         self.writes: list[bytes] = []
         self.is_closed = False
         self.is_reading = True
+        self.has_ended = False
 
     def write(self, data: Any) -> None:
         self.writes.append(bytes(data))
@@ -34,6 +36,15 @@ class Wire(asyncio.Transport):
 
     def is_closing(self) -> bool:
         return self.is_closed
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.has_ended = True
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return default
 
     def pause_reading(self) -> None:
         self.is_reading = False
@@ -55,29 +66,25 @@ class Wire(asyncio.Transport):
         return b"".join(self.writes)
 
 
-class Connection(Protocol):
+class Connection(wire.Connection):
     """As a server makes it for one client. For use in an event loop."""
 
-    def __init__(self, app: FastAPI, state: ServerState | None = None, outbox: Outbox | None = None) -> None:
-        """state, outbox: what several connections of a server share."""
+    def __init__(self, app: FastAPI, state: ServerState | None = None) -> None:
+        """state: what several connections of a server share."""
         config = uvicorn.Config(app, lifespan="off", log_config=None)
-        super().__init__(app.state.front, outbox or Outbox(), config, state or ServerState(), {})
-        self.wire = Wire()
-        self._answered = asyncio.Semaphore(0)
+        super().__init__(config, state or ServerState(), {"routes": app.state.routes})
+        self.wire = Wire(self)
         self.connection_made(self.wire)
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        self._answered.release()
 
     def leave(self) -> None:
         """The client's end of the connection is gone."""
-        self.wire.close()
+        self.wire.is_closed = True
         self.connection_lost(None)
 
     async def answer(self, method: str = "POST") -> Answer:
         """The next one, to a request by this method. There must be one, and nothing after it."""
-        await self._answered.acquire()
+        while not is_whole(self.wire.sent, method):
+            await asyncio.sleep(0)
         return self.parsed(method)
 
     def parsed(self, method: str = "POST") -> Answer:
@@ -89,6 +96,12 @@ class Connection(Protocol):
         assert response.fp is None or not response.fp.read()
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.getheaders()]
         return response.status, headers, body
+
+
+def is_whole(sent: bytes, method: str) -> bool:
+    head, end, body = sent.partition(b"\r\n\r\n")
+    length = re.search(rb"\r\ncontent-length: (\d+)", head)
+    return bool(end) and (method == "HEAD" or length is None or len(body) >= int(length[1]))
 
 
 class WireTransport(httpx.AsyncBaseTransport):
