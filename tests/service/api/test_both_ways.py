@@ -1,4 +1,4 @@
-""""The two ways in, the server's connections and FastAPI: nobody can tell them apart by the answer."""
+"""The two ways in, the server's connections and FastAPI: nobody can tell them apart by the answer."""
 
 import logging
 from collections.abc import AsyncIterator
