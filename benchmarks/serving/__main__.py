@@ -10,10 +10,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import bench, environments, machine, page, picture, scenarios, tables, wrk
-from benchmarks.bench import Plan
-from benchmarks.contestants import PEERS
-from benchmarks.environments import ROOT, Unavailable
+from benchmarks.serving import bench, environments, machine, page, picture, scenarios, tables, wrk
+from benchmarks.serving.bench import Plan
+from benchmarks.serving.environments import ROOT, Unavailable
+from benchmarks.serving.targets import PEERS
 
 _PAUSE_S = 0.2  # between turns
 
@@ -62,8 +62,8 @@ def _plan(arguments: argparse.Namespace) -> Plan:
 
 
 def _bounds(plan: Plan) -> str:
-    contestants = 3 + plan.naive + bool(plan.before) + plan.workers + len(plan.peers)
-    minutes = len(plan.scenarios) * (1 + plan.rounds[-1]) * contestants * (plan.seconds + _PAUSE_S) / 60 + 1
+    targets = 3 + plan.naive + bool(plan.before) + plan.workers + len(plan.peers)
+    minutes = len(plan.scenarios) * (1 + plan.rounds[-1]) * targets * (plan.seconds + _PAUSE_S) / 60 + 1
     most = max(scenario.connections for scenario in plan.scenarios)
     return f"Up to about {minutes:.0f} minutes a model, and up to {most} connections at a time, all to 127.0.0.1."
 

@@ -1,7 +1,7 @@
 """The limit: onnxruntime alone on the bundle's graphs; nothing is copied, nothing decoded, and no noise drawn.
 
 A process of its own on the servers' core runs one turn for each line it is given, and answers with a line.
-usage: python -m benchmarks.in_process BUNDLE
+usage: python -m benchmarks.serving.in_process BUNDLE
 """
 
 import contextlib
@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from benchmarks import processes
-from benchmarks.contestants import ONNXRUNTIME
-from benchmarks.environments import ROOT, Unavailable
-from benchmarks.machine import SERVER_CORE
-from benchmarks.processes import Process
-from benchmarks.scenarios import Scenario
-from benchmarks.wrk import Turn
+from benchmarks.serving import processes
+from benchmarks.serving.environments import ROOT, Unavailable
+from benchmarks.serving.machine import SERVER_CORE
+from benchmarks.serving.processes import Process
+from benchmarks.serving.scenarios import Scenario
+from benchmarks.serving.targets import ONNXRUNTIME
+from benchmarks.serving.wrk import Turn
 
 _SIZES = (1, 4, 8, 16, 32, 64, 128, 256)
 _PROBE_S = 0.05
@@ -41,7 +41,7 @@ _GRAPHS = {
 
 
 class InProcess:
-    """The handle of that process: a contestant like a server, but one that is not asked over HTTP."""
+    """The handle of that process: a target like a server, but one that is not asked over HTTP."""
 
     name = ONNXRUNTIME
 
@@ -63,7 +63,7 @@ class InProcess:
 @contextlib.contextmanager
 def up(bundle: Path, directory: Path) -> Iterator[InProcess]:
     """directory: for its log."""
-    command = [sys.executable, "-m", "benchmarks.in_process", str(bundle)]
+    command = [sys.executable, "-m", "benchmarks.serving.in_process", str(bundle)]
     log = directory / f"{ONNXRUNTIME}.log"
     with processes.running(command, cores=[SERVER_CORE], log=log, cwd=ROOT, piped=True) as process:
         if not process.root.stdout.readline():

@@ -1,4 +1,4 @@
-"""A run on one bundle: every contestant up at once, checked, then visited scenario by scenario."""
+"""A run on one bundle: every target up at once, checked, then visited scenario by scenario."""
 
 import contextlib
 import subprocess
@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks import contestants, in_process, server
-from benchmarks.contestants import TWO_WORKERS, Contestant
-from benchmarks.environments import ROOT, Unavailable
-from benchmarks.in_process import InProcess
-from benchmarks.jobs import Examples
-from benchmarks.machine import CORES, GENERATOR_CORE
-from benchmarks.measurement import Footprint, Measured, Report, Round, throughput
-from benchmarks.rounds import visit
-from benchmarks.scenarios import MANY, Scenario
-from benchmarks.server import Server
+from benchmarks.serving import in_process, server, targets
+from benchmarks.serving.environments import ROOT, Unavailable
+from benchmarks.serving.in_process import InProcess
+from benchmarks.serving.machine import CORES, GENERATOR_CORE
+from benchmarks.serving.measurement import Footprint, Measured, Report, Round, throughput
+from benchmarks.serving.requests import Examples
+from benchmarks.serving.rounds import visit
+from benchmarks.serving.scenarios import MANY, Scenario
+from benchmarks.serving.server import Server
+from benchmarks.serving.targets import TWO_WORKERS, Target
 
 _ERROR = 0.05  # of a median ratio, relative: what a spread must come down to before the rounds end early
 _IDLE_S = 3.0
@@ -49,9 +49,9 @@ def run(bundle: Path, plan: Plan) -> Report:
     examples = Examples(bundle)
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         directory = Path(name)
-        service = contestants.service(examples, bundle)
+        service = targets.service(examples, bundle)
         ours = stack.enter_context(server.up(service, examples, directory, starts=plan.starts))
-        least = contestants.minimal(service, _recorded(ours, directory / "answers"))
+        least = targets.minimal(service, _recorded(ours, directory / "answers"))
         servers = [ours, stack.enter_context(server.up(least, examples, directory, starts=plan.starts))]
         limit = stack.enter_context(in_process.up(bundle, directory))
         for make in _others(plan, examples, bundle, service, report.notes):
@@ -72,21 +72,21 @@ def run(bundle: Path, plan: Plan) -> Report:
 
 
 def _others(
-    plan: Plan, examples: Examples, bundle: Path, service: Contestant, notes: list[str]
-) -> Iterator[Callable[[], Contestant]]:
-    """Makers of the other contestants; each may raise Unavailable."""
+    plan: Plan, examples: Examples, bundle: Path, service: Target, notes: list[str]
+) -> Iterator[Callable[[], Target]]:
+    """Makers of the other targets; each may raise Unavailable."""
     if plan.naive:
-        yield partial(contestants.naive, examples, bundle)
+        yield partial(targets.naive, examples, bundle)
     if plan.before:
-        yield partial(contestants.before, service, plan.before)
+        yield partial(targets.before, service, plan.before)
     if plan.workers and _takes_workers():
         if CORES[1] == GENERATOR_CORE:
             notes.append("2 workers: the generator shares the second worker's core, so the gain is understated.")
-        yield partial(contestants.two_workers, service)
+        yield partial(targets.two_workers, service)
     elif plan.workers:
         notes.append("2 workers: not measured, the service has no --workers or the machine a single core.")
     for peer in plan.peers:
-        yield partial(contestants.peer, peer, examples, bundle)
+        yield partial(targets.peer, peer, examples, bundle)
 
 
 def _takes_workers() -> bool:
@@ -98,7 +98,7 @@ def _takes_workers() -> bool:
 def _recorded(ours: Server, directory: Path) -> Path:
     """The service's answer to each job, for the minimal server."""
     directory.mkdir()
-    for job in ours.contestant.requests:
+    for job in ours.target.requests:
         answer = ours.ask(job)
         (directory / job).write_bytes(answer.content)
         (directory / f"{job}.type").write_text(answer.headers["content-type"])
@@ -106,7 +106,7 @@ def _recorded(ours: Server, directory: Path) -> Path:
 
 
 def _measure(scenario: Scenario, servers: Sequence[Server], limit: InProcess, plan: Plan) -> Measured:
-    taking_part = [each for each in servers if scenario.job in each.contestant.requests]
+    taking_part = [each for each in servers if scenario.job in each.target.requests]
     if scenario != MANY:  # two workers are a matter of throughput, told once
         taking_part = [each for each in taking_part if each.name != TWO_WORKERS]
     turns = {
@@ -127,7 +127,7 @@ def _measure(scenario: Scenario, servers: Sequence[Server], limit: InProcess, pl
 def _footprint(each: Server, idle_share: float) -> Footprint:
     return Footprint(
         each.name,
-        each.contestant.version,
+        each.target.version,
         each.start_s,
         len(each.process.tree()),
         each.idle_bytes,

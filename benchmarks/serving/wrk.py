@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.jobs import Request
+from benchmarks.serving.requests import Request
 
 _SCRIPT = Path(__file__).with_suffix(".lua")
 _GRACE_S = 30  # for wrk to come back after its time
@@ -15,7 +15,7 @@ _GRACE_S = 30  # for wrk to come back after its time
 
 @dataclass(frozen=True)
 class Turn:
-    """What one contestant did in one turn. errors: answers other than 2xx and 3xx, and broken connections."""
+    """What one target did in one turn. errors: answers other than 2xx and 3xx, and broken connections."""
 
     requests_per_s: float
     p50_ms: float

@@ -4,13 +4,13 @@ import subprocess
 import venv
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PEERS = Path(__file__).parent / "peers"
 _INSTALL_S = 900
 
 
 class Unavailable(Exception):
-    """A contestant that can't take part here, and why."""
+    """A target that can't take part here, and why."""
 
 
 def binaries(peer: str) -> Path:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.rounds import Ratio, ratio, visit
+from benchmarks.serving.rounds import Ratio, ratio, visit
 
 
 def test_each_round_visits_everyone_once_and_the_first_is_dropped() -> None:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
-from benchmarks.contestants import SERVICE, TWO_WORKERS
-from benchmarks.measurement import Footprint, Measured, Report, latency, throughput
-from benchmarks.rounds import Ratio
-from benchmarks.scenarios import MANY
+from benchmarks.serving.measurement import Footprint, Measured, Report, latency, throughput
+from benchmarks.serving.rounds import Ratio
+from benchmarks.serving.scenarios import MANY
+from benchmarks.serving.targets import SERVICE, TWO_WORKERS
 
 _APART = (SERVICE, TWO_WORKERS)  # which have no column of their own
 
@@ -18,15 +18,15 @@ def markdown(report: Report) -> str:
 
 
 def ratios(measured: Sequence[Measured]) -> str:
-    """For each scenario what the service does, and its throughput divided by that of each other contestant.
+    """For each scenario what the service does, and its throughput divided by that of each other target.
 
-    A line a scenario, or, where the contestants are more, a column.
+    A line a scenario, or, where the targets are more, a column.
     """
-    others = list(dict.fromkeys(name for each in measured for name in each.contestants if name not in _APART))
+    others = list(dict.fromkeys(name for each in measured for name in each.names if name not in _APART))
     lines = [["scenario", "requests/s", "images/s", "p50 / p99, ms", *(f"÷ {name}" for name in others), "rounds"]]
     for each in measured:
         rate = each.median(SERVICE, lambda turn: turn.requests_per_s)
-        found = [_told(throughput(each.rounds, name)) if name in each.contestants else "" for name in others]
+        found = [_told(throughput(each.rounds, name)) if name in each.names else "" for name in others]
         rows = f"{rate * each.scenario.rows:,.0f}"
         lines.append([each.scenario.name, f"{rate:,.0f}", rows, _delays(each, SERVICE), *found, str(len(each.rounds))])
     return _table(lines if len(others) <= len(measured) else list(zip(*lines, strict=True)))
@@ -41,9 +41,9 @@ def servers(report: Report) -> str:
     lines = [heads]
     for footprint in report.footprints:
         line = _cells(footprint)
-        if many and footprint.name in many.contestants:
+        if many and footprint.name in many.names:
             rate = many.median(footprint.name, lambda turn: turn.requests_per_s)
-            errors = sum(each.errors(footprint.name) for each in report.measured if footprint.name in each.contestants)
+            errors = sum(each.errors(footprint.name) for each in report.measured if footprint.name in each.names)
             line[1:1] = [f"{rate:,.0f}", _delays(many, footprint.name), str(errors)]
         lines.append(line)
     told = f"{MANY.name}; memory and start are of the whole server; errors of all its scenarios."
@@ -58,7 +58,7 @@ def _remarks(measured: Iterable[Measured]) -> list[str]:
             told.append(
                 f"{each.scenario.name}: p50 is {share} times minimal's and onnxruntime's for one image together."
             )
-        if TWO_WORKERS in each.contestants:
+        if TWO_WORKERS in each.names:
             gain = _told(throughput(each.rounds, SERVICE, of=TWO_WORKERS))
             told.append(f"{each.scenario.name}: 2 workers do {gain} times the requests of one.")
     return told

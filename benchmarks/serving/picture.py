@@ -7,9 +7,9 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from benchmarks.contestants import ONNXRUNTIME, SERVICE
-from benchmarks.measurement import Report
-from benchmarks.scenarios import ENCODE_PNG
+from benchmarks.serving.measurement import Report
+from benchmarks.serving.scenarios import ENCODE_PNG
+from benchmarks.serving.targets import ONNXRUNTIME, SERVICE
 
 
 def draw(report: Report, path: Path) -> bool:
@@ -18,7 +18,7 @@ def draw(report: Report, path: Path) -> bool:
     if len(measured) < 2:
         return False
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
-    for name in measured[0].contestants:
+    for name in measured[0].names:
         if name == ONNXRUNTIME:
             continue
         rates = [each.median(name, lambda turn: turn.requests_per_s) for each in measured]

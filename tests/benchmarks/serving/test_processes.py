@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks import processes
+from benchmarks.serving import processes
 
 pytestmark = pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs Linux's setpriv and taskset")
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []

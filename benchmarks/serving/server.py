@@ -1,4 +1,4 @@
-"""A contestant that is up: asked, checked, and visited by the load generator."""
+"""A target that is up: asked, checked, and visited by the load generator."""
 
 import contextlib
 import statistics
@@ -9,14 +9,15 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks import processes, wrk
-from benchmarks.contestants import Contestant
-from benchmarks.environments import Unavailable
-from benchmarks.jobs import Examples, WrongAnswer
-from benchmarks.machine import CORES, GENERATOR_CORE
-from benchmarks.processes import Process
-from benchmarks.scenarios import Scenario
-from benchmarks.wrk import Turn
+from benchmarks.serving import answers, processes, wrk
+from benchmarks.serving.answers import WrongAnswer
+from benchmarks.serving.environments import Unavailable
+from benchmarks.serving.machine import CORES, GENERATOR_CORE
+from benchmarks.serving.processes import Process
+from benchmarks.serving.requests import Examples
+from benchmarks.serving.scenarios import Scenario
+from benchmarks.serving.targets import Target
+from benchmarks.serving.wrk import Turn
 
 START_S = 120  # at most, until the first answer
 _ASK_S = 30
@@ -27,7 +28,7 @@ _POLL_S = 0.005
 class Server:
     """start_s: from the start of the process to the first answer, the median of several starts."""
 
-    contestant: Contestant
+    target: Target
     process: Process
     client: httpx.Client
     bodies: dict[str, list[Path]]
@@ -36,11 +37,11 @@ class Server:
 
     @property
     def name(self) -> str:
-        return self.contestant.name
+        return self.target.name
 
     def ask(self, job: str, number: int = 0) -> httpx.Response:
         """number: of the body to send. Raises httpx.HTTPError."""
-        request = self.contestant.requests[job]
+        request = self.target.requests[job]
         headers = {"Accept": request.accept}
         if request.content_type:
             headers["Content-Type"] = request.content_type
@@ -49,18 +50,19 @@ class Server:
 
     def check(self, job: str, examples: Examples) -> None:
         """Every body's answer once. Raises WrongAnswer."""
-        for number in range(len(self.contestant.requests[job].bodies) or 1):
+        for number in range(len(self.target.requests[job].bodies) or 1):
             answer = self.ask(job, number)
             if answer.status_code != 200:
                 raise WrongAnswer(f"{job}: status {answer.status_code}, {answer.text[:200]}")
-            examples.check(job, number, answer.headers["content-type"], answer.content, self.contestant.unwrap)
+            content_type = answer.headers["content-type"]
+            answers.check(examples, job, number, content_type, answer.content, self.target.unwrap)
 
     def turn(self, scenario: Scenario, seconds: int) -> Turn:
         if self.process.root.poll() is not None:
             return Turn(0.0, 0.0, 0.0, errors=1)
         measured = wrk.turn(
             str(self.client.base_url),
-            self.contestant.requests[scenario.job],
+            self.target.requests[scenario.job],
             self.bodies[scenario.job],
             connections=scenario.connections,
             seconds=seconds,
@@ -71,45 +73,45 @@ class Server:
 
 
 @contextlib.contextmanager
-def up(contestant: Contestant, examples: Examples, directory: Path, *, starts: int) -> Iterator[Server]:
+def up(target: Target, examples: Examples, directory: Path, *, starts: int) -> Iterator[Server]:
     """Starts it several times, checks what it answers to all its jobs. Raises Unavailable with the reason."""
     took: list[float] = []
     for _ in range(starts - 1):
-        with _started(contestant, directory) as (_, start_s):
+        with _started(target, directory) as (_, start_s):
             took.append(start_s)
-    with _started(contestant, directory) as (server, start_s):
+    with _started(target, directory) as (server, start_s):
         server.start_s = statistics.median([*took, start_s])
         server.idle_bytes = server.process.resident_bytes()
         try:
-            for job in contestant.requests:
+            for job in target.requests:
                 server.check(job, examples)
         except (WrongAnswer, httpx.HTTPError) as error:
-            raise Unavailable(f"{contestant.name} does not answer rightly: {error}") from error
+            raise Unavailable(f"{target.name} does not answer rightly: {error}") from error
         yield server
 
 
 @contextlib.contextmanager
-def _started(contestant: Contestant, directory: Path) -> Iterator[tuple[Server, float]]:
+def _started(target: Target, directory: Path) -> Iterator[tuple[Server, float]]:
     """directory: for its log and for the bodies of its requests."""
     port = processes.free_port()
-    slug = contestant.name.replace(", ", "-").replace(" ", "-")
-    bodies: dict[str, list[Path]] = {job: [] for job in contestant.requests}
-    for job, request in contestant.requests.items():
+    slug = target.name.replace(", ", "-").replace(" ", "-")
+    bodies: dict[str, list[Path]] = {job: [] for job in target.requests}
+    for job, request in target.requests.items():
         for number, body in enumerate(request.bodies):
             path = directory / f"{slug}-{job}-{number}"
             path.write_bytes(body)
             bodies[job].append(path)
     starting = processes.running(
-        [word.replace("{port}", str(port)) for word in contestant.command],
-        cores=[CORES[core] for core in contestant.cores],
+        [word.replace("{port}", str(port)) for word in target.command],
+        cores=[CORES[core] for core in target.cores],
         log=directory / f"{slug}.log",
-        cwd=contestant.cwd,
-        environment={name: value.replace("{port}", str(port)) for name, value in contestant.environment.items()},
+        cwd=target.cwd,
+        environment={name: value.replace("{port}", str(port)) for name, value in target.environment.items()},
     )
     asking = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=_ASK_S, trust_env=False)
     started = time.monotonic()
     with starting as process, asking as client:
-        server = Server(contestant, process, client, bodies)
+        server = Server(target, process, client, bodies)
         _wait(server, started + START_S)
         yield server, time.monotonic() - started
 

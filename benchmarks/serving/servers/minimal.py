@@ -2,7 +2,7 @@
 
 It serves the files of a directory, each `<name>` beside `<name>.type`, with the service's own settings of uvicorn, but
 uvicorn's own protocol.
-usage: python benchmarks/servers/minimal.py PORT DIRECTORY
+usage: python benchmarks/serving/servers/minimal.py PORT DIRECTORY
 """
 
 import socket

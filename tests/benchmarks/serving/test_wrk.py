@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.wrk import Turn, parse
+from benchmarks.serving.wrk import Turn, parse
 
 SAID = """\
 Running 1s test @ http://127.0.0.1:8000/encode

@@ -2,7 +2,7 @@
 
 `def` endpoints, since their work blocks, as FastAPI's documentation advises. Everything of uvicorn and onnxruntime is
 left as it comes, but for one thread within a graph. BUNDLE names the bundle's directory.
-usage: uvicorn benchmarks.servers.naive:app
+usage: uvicorn benchmarks.serving.servers.naive:app
 """
 
 import io

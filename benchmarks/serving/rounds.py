@@ -1,6 +1,6 @@
 """Turns in shuffled order, round after round, and the ratios within a round.
 
-A machine may run at half its speed for seconds or minutes. So every contestant is visited once a round, only what was
+A machine may run at half its speed for seconds or minutes. So every target is visited once a round, only what was
 measured in the same round is divided, and the median of those ratios is told with its quartiles.
 """
 

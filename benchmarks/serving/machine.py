@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import wrk
+from benchmarks.serving import wrk
 
 CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORE = CORES[0]

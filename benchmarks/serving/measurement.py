@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from benchmarks.contestants import MINIMAL, ONNXRUNTIME, SERVICE
-from benchmarks.rounds import Ratio, ratio
-from benchmarks.scenarios import Scenario
-from benchmarks.wrk import Turn
+from benchmarks.serving.rounds import Ratio, ratio
+from benchmarks.serving.scenarios import Scenario
+from benchmarks.serving.targets import MINIMAL, ONNXRUNTIME, SERVICE
+from benchmarks.serving.wrk import Turn
 
-Round = Mapping[str, Turn]  # by contestant
+Round = Mapping[str, Turn]  # by target
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Measured:
     rounds: Sequence[Round]
 
     @property
-    def contestants(self) -> list[str]:
+    def names(self) -> list[str]:
         return list(self.rounds[0])
 
     def median(self, name: str, value: Callable[[Turn], float]) -> float:

@@ -1,9 +1,9 @@
-"""What is measured: a job asked for over so many connections. Jobs and their rows: jobs.py."""
+"""What is measured: a job asked for over so many connections. Jobs and their rows: requests.py."""
 
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.jobs import ROWS
+from benchmarks.serving.requests import ROWS
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Networks learn for the same time of one core, each from the start, and are told apart on the held-out digits.
 
 A candidate's rate is measured first and turned into steps. Time is the processor's, so that work beside it does not
-count. No test digits take part, and no stage but the first. `python -m benchmarks.bake_off --minutes 6`
+count. No test digits take part, and no stage but the first. `python -m benchmarks.training.bake_off --minutes 6`
 """
 
 import argparse

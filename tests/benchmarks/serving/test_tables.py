@@ -2,10 +2,10 @@
 
 import pytest
 
-from benchmarks import page, tables
-from benchmarks.measurement import Footprint, Measured, Report, latency
-from benchmarks.scenarios import MANY, ONE
-from benchmarks.wrk import Turn
+from benchmarks.serving import page, tables
+from benchmarks.serving.measurement import Footprint, Measured, Report, latency
+from benchmarks.serving.scenarios import MANY, ONE
+from benchmarks.serving.wrk import Turn
 
 ROUNDS = [
     {
@@ -25,7 +25,7 @@ def test_the_table_divides_the_service_by_each_other() -> None:
     assert cells[4:] == ["0.50 (0.50–0.50)", "0.25 (0.25–0.25)", "3"]
 
 
-def test_where_contestants_are_more_than_scenarios_each_has_a_line() -> None:
+def test_where_targets_are_more_than_scenarios_each_has_a_line() -> None:
     lines = [line.split("|")[1:-1] for line in tables.ratios([Measured(MANY, ROUNDS)]).splitlines()]
     cells = {heading.strip(): cell.strip() for heading, cell in lines}
     assert cells["scenario"] == "encode PNG, 64 connections"

@@ -1,4 +1,4 @@
-"""Processes of contestants: started on cores of their own, watched, and ended by their ids, whatever happens."""
+"""Processes of targets: started on cores of their own, watched, and ended by their ids, whatever happens."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ _POLL_S = 0.1
 
 @dataclass(frozen=True)
 class Process:
-    """A contestant's root process, which leads a session. log: everything it said."""
+    """A target's root process, which leads a session. log: everything it said."""
 
     root: psutil.Popen
     log: Path
@@ -41,7 +41,7 @@ class Process:
         return sum(_ask(process, lambda process: sum(process.cpu_times()[:2])) for process in self.tree())
 
     def settle(self, most_s: float = 3.0) -> None:
-        """Waits until what clients left behind is worked off, so that the next contestant has the core to itself."""
+        """Waits until what clients left behind is worked off, so that the next target has the core to itself."""
         end = time.monotonic() + most_s
         while time.monotonic() < end:
             before = self.cpu_s()
