@@ -5,14 +5,17 @@
 
 import argparse
 import os
+import re
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.serving import bench, environments, machine, page, picture, scenarios, tables, wrk
 from benchmarks.serving.bench import Plan
 from benchmarks.serving.environments import ROOT, Unavailable
+from benchmarks.serving.scenarios import Scenario
 from benchmarks.serving.targets import PEERS
 
 _PAUSE_S = 0.2  # between turns
@@ -53,9 +56,10 @@ def main() -> int:
 
 def _plan(arguments: argparse.Namespace) -> Plan:
     before = arguments.before and arguments.before.resolve()
-    plan = Plan(scenarios.ALL, before=before, workers=True, seconds=arguments.seconds)
+    plan = Plan(arguments.only or scenarios.ALL, before=before, workers=True, seconds=arguments.seconds)
     if arguments.quick:
-        return replace(plan, scenarios=scenarios.QUICK, naive=False, workers=False, rounds=range(4, 5), starts=1)
+        chosen = arguments.only or scenarios.QUICK
+        return replace(plan, scenarios=chosen, naive=False, workers=False, rounds=range(4, 5), starts=1)
     if arguments.peers:
         return replace(plan, scenarios=scenarios.ENCODE_PNG, peers=PEERS, workers=False, rounds=range(5, 9))
     return plan
@@ -63,8 +67,12 @@ def _plan(arguments: argparse.Namespace) -> Plan:
 
 def _bounds(plan: Plan) -> str:
     targets = 3 + plan.naive + bool(plan.before) + plan.workers + len(plan.peers)
-    minutes = len(plan.scenarios) * (1 + plan.rounds[-1]) * targets * (plan.seconds + _PAUSE_S) / 60 + 1
-    most = max(scenario.connections for scenario in plan.scenarios)
+    round_s = sum(
+        (1 + bool(plan.before)) * (scenario.seconds + 1) if scenario.behind else targets * (plan.seconds + _PAUSE_S)
+        for scenario in plan.scenarios
+    )
+    minutes = (1 + plan.rounds[-1]) * round_s / 60 + 1
+    most = max(scenario.connections + scenario.others for scenario in plan.scenarios)
     return f"Up to about {minutes:.0f} minutes a model, and up to {most} connections at a time, all to 127.0.0.1."
 
 
@@ -81,6 +89,18 @@ def _bundle(model: str) -> Path:
     return max(versions, key=lambda path: int(path.name))
 
 
+def _scenarios(pattern: str) -> Sequence[Scenario]:
+    """Of the command line. Raises ArgumentTypeError."""
+    try:
+        found = scenarios.matching(pattern)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{pattern!r} is no regular expression: {error}") from error
+    if not found:
+        names = "; ".join(scenario.name for scenario in scenarios.ALL)
+        raise argparse.ArgumentTypeError(f"no scenario's name holds {pattern!r}: {names}")
+    return found
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
     extent = parser.add_mutually_exclusive_group()
@@ -88,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     extent.add_argument("--peers", action="store_true", help="/encode beside other servers, each in its environment")
     parser.add_argument("--models", nargs="+", default=["digits-mlp-vae"], help="bundles below models/, by name")
     parser.add_argument("--before", type=Path, metavar="CHECKOUT", help="another checkout: its service takes part")
+    parser.add_argument("--only", type=_scenarios, metavar="PATTERN", help="scenarios whose name holds this expression")
     parser.add_argument("--seconds", type=int, default=1, help="of a turn; more for a slow model (default: 1)")
     parser.add_argument("--write", action="store_true", help=f"write tables and picture into {page.PAGE}")
     return parser

@@ -14,7 +14,7 @@ from benchmarks.serving import in_process, server, targets
 from benchmarks.serving.environments import ROOT, Unavailable
 from benchmarks.serving.in_process import InProcess
 from benchmarks.serving.machine import CORES, GENERATOR_CORE
-from benchmarks.serving.measurement import Footprint, Measured, Report, Round, throughput
+from benchmarks.serving.measurement import Footprint, Measured, Report, Round, tail, throughput
 from benchmarks.serving.requests import Examples
 from benchmarks.serving.rounds import visit
 from benchmarks.serving.scenarios import MANY, Scenario
@@ -66,8 +66,9 @@ def run(bundle: Path, plan: Plan) -> Report:
             report.measured.append(_measure(scenario, servers, limit, plan))
         time.sleep(_IDLE_S)
         report.footprints = [_footprint(each, idle[each.name]) for each in servers]
-        batches = ", ".join(f"{job} {rows}" for job, rows in limit.best_rows.items())
-        report.notes.append(f"onnxruntime's best batch, in rows: {batches}.")
+        if limit.best_rows:
+            batches = ", ".join(f"{job} {rows}" for job, rows in limit.best_rows.items())
+            report.notes.append(f"onnxruntime's best batch, in rows: {batches}.")
     return report
 
 
@@ -98,7 +99,7 @@ def _takes_workers() -> bool:
 def _recorded(ours: Server, directory: Path) -> Path:
     """The service's answer to each job, for the minimal server."""
     directory.mkdir()
-    for job in ours.target.requests:
+    for job in ours.target.jobs:
         answer = ours.ask(job)
         (directory / job).write_bytes(answer.content)
         (directory / f"{job}.type").write_text(answer.headers["content-type"])
@@ -106,17 +107,18 @@ def _recorded(ours: Server, directory: Path) -> Path:
 
 
 def _measure(scenario: Scenario, servers: Sequence[Server], limit: InProcess, plan: Plan) -> Measured:
-    taking_part = [each for each in servers if scenario.job in each.target.requests]
-    if scenario != MANY:  # two workers are a matter of throughput, told once
+    taking_part: list[Server | InProcess] = [each for each in servers if scenario.jobs <= each.target.jobs.keys()]
+    if scenario != MANY:  # two workers are a matter of throughput, shown once
         taking_part = [each for each in taking_part if each.name != TWO_WORKERS]
-    turns = {
-        each.name: partial(each.turn, scenario, plan.seconds) for each in [*taking_part[:2], limit, *taking_part[2:]]
-    }
+    if scenario.jobs <= limit.jobs:
+        taking_part.insert(2, limit)
+    turns = {each.name: partial(each.turn, scenario, plan.seconds) for each in taking_part}
+    compare = tail if scenario.behind else throughput
 
     def enough(rounds: Sequence[Round]) -> bool:
         if len(rounds) not in plan.rounds:
             return False
-        found = [throughput(rounds, other) for other in turns]
+        found = [compare(rounds, other) for other in turns]
         return all(each is not None and each.error <= _ERROR for each in found)
 
     measured = Measured(scenario, visit(turns, enough, most=plan.rounds[-1]))

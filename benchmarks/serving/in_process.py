@@ -27,13 +27,14 @@ from benchmarks.serving.wrk import Turn
 _SIZES = (1, 4, 8, 16, 32, 64, 128, 256)
 _PROBE_S = 0.05
 _PROBES = 3
-# Graphs that each job must run, one after the other.
+# Graphs that each job must run, one after the other. Scores need logits, which the decoder makes images of anyway.
 _GRAPHS = {
     "encode_png": ("encoder",),
     "encode_json": ("encoder",),
     "encode_bulk": ("encoder",),
     "decode": ("decoder",),
     "reconstruct": ("encoder", "decoder"),
+    "reconstruct_scores": ("encoder", "decoder", "density"),
     "sample_png": ("prior", "decoder"),
     "sample_grid": ("prior", "decoder"),
     "sample_npy": ("prior", "decoder"),
@@ -44,6 +45,7 @@ class InProcess:
     """The handle of that process: a target like a server, but one that is not asked over HTTP."""
 
     name = ONNXRUNTIME
+    jobs = _GRAPHS.keys()
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -80,14 +82,16 @@ class Graphs:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         golden = np.load(bundle / "golden.npz")
         self._sessions = {
-            graph: ort.InferenceSession(bundle / f"{graph}.onnx", options) for graph in ("encoder", "decoder", "prior")
+            graph: ort.InferenceSession(bundle / f"{graph}.onnx", options)
+            for graph in ("encoder", "decoder", "prior", "density")
         }
         self._inputs = {
             "encoder": {"image": golden["image"]},
             "decoder": {"latent": golden["mean"]},
             "prior": {"noise": golden["noise"], "label": golden["label"]},
+            "density": {"latent": golden["mean"]},
         }
-        self._outputs = {"encoder": None, "decoder": ["image"], "prior": None}
+        self._outputs = {"encoder": None, "decoder": ["image"], "prior": None, "density": None}
         self._best: dict[tuple[str, ...], int] = {}
 
     def turn(self, job: str, *, seconds: float, one_row: bool) -> dict[str, float]:

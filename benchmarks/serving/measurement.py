@@ -62,6 +62,11 @@ def throughput(rounds: Sequence[Round], other: str, *, of: str = SERVICE) -> Rat
     return ratio((turns[of].requests_per_s, turns[other].requests_per_s) for turns in rounds)
 
 
+def tail(rounds: Sequence[Round], other: str) -> Ratio | None:
+    """p99 of the service divided by that of the other in the same round: less is better."""
+    return ratio((turns[SERVICE].p99_ms, turns[other].p99_ms) for turns in rounds)
+
+
 def latency(rounds: Sequence[Round]) -> Ratio | None:
     """The service's p50, divided by what can't be saved: p50 of the minimal server and of the graph for one row."""
     parts = {MINIMAL, ONNXRUNTIME}

@@ -1,5 +1,7 @@
 """What is measured: a job asked for over so many connections. Jobs and their rows: requests.py."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,9 +10,18 @@ from benchmarks.serving.requests import ROWS
 
 @dataclass(frozen=True)
 class Scenario:
+    """behind: a job that clients over `others` connections ask for all the while. seconds: of a turn, at least."""
+
     name: str
     job: str
     connections: int
+    behind: str = ""
+    others: int = 0
+    seconds: int = 1
+
+    @property
+    def jobs(self) -> set[str]:
+        return {self.job, self.behind} - {""}
 
     @property
     def rows(self) -> int:
@@ -34,8 +45,17 @@ ALL: Final = (
     _BULK,
     Scenario("decode, JSON to PNG", "decode", 64),
     Scenario("reconstruct, PNG to PNG", "reconstruct", 64),
+    Scenario("reconstruct, PNG to JSON", "reconstruct_scores", 64),
     _SAMPLE,
     Scenario("sample 64, PNG grid", "sample_grid", 16),
     Scenario("sample 1,000, npy", "sample_npy", 4),
+    Scenario("mix of four verbs", "mix", 64),
+    Scenario("small behind 4 large", "encode_png", 4, "reconstruct_bulk", others=4, seconds=4),
+    Scenario("small behind 32 large", "encode_png", 4, "reconstruct_bulk", others=32, seconds=6),
 )
 QUICK: Final = (MANY, ONE, _BULK, _SAMPLE)
+
+
+def matching(pattern: str) -> Sequence[Scenario]:
+    """Whose name holds the regular expression, in any case. Raises re.error."""
+    return [scenario for scenario in ALL if re.search(pattern, scenario.name, re.IGNORECASE)]

@@ -3,7 +3,7 @@
 import contextlib
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from benchmarks.serving.processes import Process
 from benchmarks.serving.requests import Examples
 from benchmarks.serving.scenarios import Scenario
 from benchmarks.serving.targets import Target
-from benchmarks.serving.wrk import Turn
+from benchmarks.serving.wrk import Load, Turn
 
 START_S = 120  # at most, until the first answer
 _ASK_S = 30
@@ -26,12 +26,14 @@ _POLL_S = 0.005
 
 @dataclass
 class Server:
-    """start_s: from the start of the process to the first answer, the median of several starts."""
+    """messages: files of each job's requests, as wrk sends them. start_s: from the start of the process to the first
+    answer, the median of several starts.
+    """
 
     target: Target
     process: Process
     client: httpx.Client
-    bodies: dict[str, list[Path]]
+    messages: Mapping[str, Sequence[Path]]
     start_s: float = 0.0
     idle_bytes: int = 0
 
@@ -40,17 +42,13 @@ class Server:
         return self.target.name
 
     def ask(self, job: str, number: int = 0) -> httpx.Response:
-        """number: of the body to send. Raises httpx.HTTPError."""
-        request = self.target.requests[job]
-        headers = {"Accept": request.accept}
-        if request.content_type:
-            headers["Content-Type"] = request.content_type
-        content = request.bodies[number] if request.bodies else None
-        return self.client.request(request.method, request.path, content=content, headers=headers)
+        """number: of the job's request to send. Raises httpx.HTTPError."""
+        request = self.target.jobs[job][number]
+        return self.client.request(request.method, request.path, content=request.body, headers=request.headers)
 
     def check(self, job: str, examples: Examples) -> None:
-        """Every body's answer once. Raises WrongAnswer."""
-        for number in range(len(self.target.requests[job].bodies) or 1):
+        """The answer to every request once. Raises WrongAnswer."""
+        for number in range(len(self.target.jobs[job])):
             answer = self.ask(job, number)
             if answer.status_code != 200:
                 raise WrongAnswer(f"{job}: status {answer.status_code}, {answer.text[:200]}")
@@ -58,18 +56,20 @@ class Server:
             answers.check(examples, job, number, content_type, answer.content, self.target.unwrap)
 
     def turn(self, scenario: Scenario, seconds: int) -> Turn:
+        """seconds: or the scenario's own, where those are more."""
         if self.process.root.poll() is not None:
             return Turn(0.0, 0.0, 0.0, errors=1)
         measured = wrk.turn(
-            str(self.client.base_url),
-            self.target.requests[scenario.job],
-            self.bodies[scenario.job],
-            connections=scenario.connections,
-            seconds=seconds,
+            self._load(scenario.job, scenario.connections),
+            seconds=max(seconds, scenario.seconds),
             core=GENERATOR_CORE,
+            behind=self._load(scenario.behind, scenario.others) if scenario.behind else None,
         )
         self.process.settle()
         return measured
+
+    def _load(self, job: str, connections: int) -> Load:
+        return Load(str(self.client.base_url), self.messages[job], connections)
 
 
 @contextlib.contextmanager
@@ -83,7 +83,7 @@ def up(target: Target, examples: Examples, directory: Path, *, starts: int) -> I
         server.start_s = statistics.median([*took, start_s])
         server.idle_bytes = server.process.resident_bytes()
         try:
-            for job in target.requests:
+            for job in target.jobs:
                 server.check(job, examples)
         except (WrongAnswer, httpx.HTTPError) as error:
             raise Unavailable(f"{target.name} does not answer rightly: {error}") from error
@@ -92,15 +92,15 @@ def up(target: Target, examples: Examples, directory: Path, *, starts: int) -> I
 
 @contextlib.contextmanager
 def _started(target: Target, directory: Path) -> Iterator[tuple[Server, float]]:
-    """directory: for its log and for the bodies of its requests."""
+    """directory: for its log and for its requests."""
     port = processes.free_port()
     slug = target.name.replace(", ", "-").replace(" ", "-")
-    bodies: dict[str, list[Path]] = {job: [] for job in target.requests}
-    for job, request in target.requests.items():
-        for number, body in enumerate(request.bodies):
+    messages: dict[str, list[Path]] = {job: [] for job in target.jobs}
+    for job, requests in target.jobs.items():
+        for number, request in enumerate(requests):
             path = directory / f"{slug}-{job}-{number}"
-            path.write_bytes(body)
-            bodies[job].append(path)
+            path.write_bytes(request.message(f"127.0.0.1:{port}"))
+            messages[job].append(path)
     starting = processes.running(
         [word.replace("{port}", str(port)) for word in target.command],
         cores=[CORES[core] for core in target.cores],
@@ -111,7 +111,7 @@ def _started(target: Target, directory: Path) -> Iterator[tuple[Server, float]]:
     asking = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=_ASK_S, trust_env=False)
     started = time.monotonic()
     with starting as process, asking as client:
-        server = Server(target, process, client, bodies)
+        server = Server(target, process, client, messages)
         _wait(server, started + START_S)
         yield server, time.monotonic() - started
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from benchmarks.serving.measurement import Footprint, Measured, Report, latency, throughput
+from benchmarks.serving.measurement import Footprint, Measured, Report, latency, tail, throughput
 from benchmarks.serving.rounds import Ratio
 from benchmarks.serving.scenarios import MANY
 from benchmarks.serving.targets import SERVICE, TWO_WORKERS
@@ -11,7 +11,10 @@ _APART = (SERVICE, TWO_WORKERS)  # which have no column of their own
 
 
 def markdown(report: Report) -> str:
-    parts = [f"### {report.model}", ratios(report.measured), *_remarks(report.measured), servers(report)]
+    alone = [each for each in report.measured if not each.scenario.behind]
+    behind = [each for each in report.measured if each.scenario.behind]
+    tables = ([ratios(alone)] if alone else []) + ([delays(behind)] if behind else [])
+    parts = [f"### {report.model}", *tables, *_remarks(report.measured), servers(report)]
     if report.notes:
         parts.append("\n".join(f"- {note}" for note in report.notes))
     return "\n\n".join(parts)
@@ -30,6 +33,22 @@ def ratios(measured: Sequence[Measured]) -> str:
         rows = f"{rate * each.scenario.rows:,.0f}"
         lines.append([each.scenario.name, f"{rate:,.0f}", rows, _delays(each, SERVICE), *found, str(len(each.rounds))])
     return _table(lines if len(others) <= len(measured) else list(zip(*lines, strict=True)))
+
+
+def delays(measured: Sequence[Measured]) -> str:
+    """For each scenario behind a load how long its requests take, and how much of the load each server gets done."""
+    names = measured[0].names
+    others = [name for name in names if name != SERVICE]
+    heads = [heading for name in names for heading in (f"{name}: p50 / p99, ms", "large/s", "refused/s")]
+    lines = [["scenario", *heads, *(f"p99 ÷ {name}'s" for name in others), "rounds"]]
+    for each in measured:
+        line = [each.scenario.name]
+        for name in names:
+            done = each.median(name, lambda turn: turn.others_per_s)
+            refused = each.median(name, lambda turn: turn.others_refused_per_s)
+            line += [_delays(each, name), f"{done:,.1f}", f"{refused:,.1f}"]
+        lines.append([*line, *(_told(tail(each.rounds, name)) for name in others), str(len(each.rounds))])
+    return _table(lines)
 
 
 def servers(report: Report) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from benchmarks.serving import answers, environments
 from benchmarks.serving.answers import Unwrap
 from benchmarks.serving.environments import ROOT
-from benchmarks.serving.requests import JSON, PNG, Examples, Request
+from benchmarks.serving.requests import JSON, PNG, Examples, Job, Request, with_mix
 
 SERVICE = "service"
 MINIMAL = "minimal"
@@ -25,12 +25,12 @@ ONNXRUNTIME = "onnxruntime"  # in_process.py
 class Target:
     """A server. "{port}" in its command and its environment stands for its port.
 
-    requests: by job; a job that is missing is one it does not do. unwrap: its JSON → the rows of each output.
+    jobs: the requests of each; a job that is missing is one it does not do. unwrap: its JSON → the rows of each output.
     """
 
     name: str
     command: tuple[str, ...]
-    requests: Mapping[str, Request]
+    jobs: Mapping[str, Job]
     unwrap: Unwrap = answers.own
     environment: Mapping[str, str] = field(default_factory=dict)
     cwd: Path = ROOT
@@ -42,7 +42,7 @@ def service(examples: Examples, bundle: Path) -> Target:
     """With all its defaults, but of one model, as the others are."""
     name = f"{bundle.parent.name}/{bundle.name}"
     command = (sys.executable, "-m", "service", "--port", "{port}", "--served-models", name, "--default-model", name)
-    return Target(SERVICE, command, examples.requests())
+    return Target(SERVICE, command, examples.jobs())
 
 
 def before(like: Target, checkout: Path) -> Target:
@@ -55,18 +55,17 @@ def two_workers(like: Target) -> Target:
 
 
 def minimal(like: Target, answers: Path) -> Target:
-    """Answers each job's requests with the file of the job's name, whatever the body, so it is sent a single one."""
+    """Answers a job with the file of its name, whatever the request, so it is sent a single one. No large ones."""
     command = (sys.executable, "benchmarks/serving/servers/minimal.py", "{port}", str(answers))
-    requests = {
-        job: replace(request, path=f"/{job}", bodies=request.bodies[:1]) for job, request in like.requests.items()
-    }
-    return Target(MINIMAL, command, requests)
+    jobs = {job: (replace(requests[0], path=f"/{job}"),) for job, requests in like.jobs.items()}
+    del jobs["reconstruct_bulk"]
+    return Target(MINIMAL, command, with_mix(jobs))
 
 
 def naive(examples: Examples, bundle: Path) -> Target:
     app = "benchmarks.serving.servers.naive:app"
     command = (sys.executable, "-m", "uvicorn", app, "--port", "{port}", "--no-access-log")
-    return Target(NAIVE, command, examples.naive_requests(), environment={"BUNDLE": str(bundle)})
+    return Target(NAIVE, command, examples.naive_jobs(), environment={"BUNDLE": str(bundle)})
 
 
 @dataclass(frozen=True)
@@ -130,14 +129,16 @@ def peer(name: str, examples: Examples, bundle: Path) -> Target:
     asked = _PEERS[name]
     program, *arguments = asked.command
     bodies = [asked.wrap(png) for png in examples.pngs]
-    if isinstance(bodies[0], bytes):
-        request = Request(asked.path, tuple(bodies), PNG)
-    else:
-        request = Request(asked.path, tuple(json.dumps(body).encode() for body in bodies), JSON)
+    requests = tuple(
+        Request(asked.path, body, PNG)
+        if isinstance(body, bytes)
+        else Request(asked.path, json.dumps(body).encode(), JSON)
+        for body in bodies
+    )
     return Target(
         name,
         (str(environments.binaries(name) / program), *arguments),
-        {"encode_png": request},
+        {"encode_png": requests},
         asked.unwrap,
         {"BUNDLE": str(bundle), "PYTHONPATH": str(environments.PEERS), **asked.environment},
         environments.PEERS / name,

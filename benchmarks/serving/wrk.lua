@@ -1,18 +1,14 @@
--- One turn of wrk: the given bodies in turn, and at the end one line with what was measured.
--- usage: wrk … -s wrk.lua URL -- METHOD CONTENT_TYPE ACCEPT [BODY_FILE…]
+-- One turn of wrk: the given requests in turn, and at the end one line with what was measured.
+-- usage: wrk … -s wrk.lua URL -- FILE…     (a file holds a request as it goes over the wire, its head and its body)
 
 local prepared, sent = {}, 0
 
 function init(args)
-   wrk.method = args[1]
-   if args[2] ~= "" then wrk.headers["Content-Type"] = args[2] end
-   wrk.headers["Accept"] = args[3]
-   for i = 4, #args do
+   for i = 1, #args do
       local file = assert(io.open(args[i], "rb"))
-      prepared[#prepared + 1] = wrk.format(nil, nil, nil, file:read("*a"))
+      prepared[i] = file:read("*a")
       file:close()
    end
-   if #prepared == 0 then prepared[1] = wrk.format() end
 end
 
 function request()

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.serving import page, tables
 from benchmarks.serving.measurement import Footprint, Measured, Report, latency
-from benchmarks.serving.scenarios import MANY, ONE
+from benchmarks.serving.scenarios import ALL, MANY, ONE
 from benchmarks.serving.wrk import Turn
 
 ROUNDS = [
@@ -43,6 +43,18 @@ def test_who_does_not_take_part_in_a_scenario_has_an_empty_cell() -> None:
     alone = [{name: turns[name] for name in ("service", "minimal")} for turns in ROUNDS]
     lines = tables.ratios([Measured(MANY, ROUNDS), Measured(ONE, alone)]).splitlines()
     assert [cell.strip() for cell in lines[3].split("|")[5:-2]] == ["0.50 (0.50–0.50)", ""]
+
+
+def test_delays_behind_a_load_are_compared_by_their_tail() -> None:
+    behind = next(scenario for scenario in ALL if scenario.behind)
+    rounds = [
+        {"service": Turn(9, 2.0, 3.0, others_per_s=4.0), "before": Turn(9, 2.0, tail, others_refused_per_s=1.5)}
+        for tail in (6.0, 6.0, 12.0)
+    ]
+    text = tables.markdown(Report("digits/1", [Measured(MANY, ROUNDS), Measured(behind, rounds)]))
+    cells = [cell.strip() for cell in text.split("p99 ÷ before's")[1].splitlines()[2].split("|")[1:-1]]
+    assert cells[1:7] == ["2.00 / 3.00", "4.0", "0.0", "2.00 / 6.00", "0.0", "1.5"]
+    assert cells[7:] == ["0.50 (0.38–0.50)", "3"]
 
 
 def test_a_report_tells_memory_start_and_notes() -> None:
