@@ -34,7 +34,7 @@ def main() -> int:
     texts = []
     for model in arguments.models:
         try:
-            report = bench.run(_bundle(model), plan)
+            report = bench.run(environments.bundle(model), plan)
         except Unavailable as reason:
             print(reason, file=sys.stderr)
             return 1
@@ -78,15 +78,6 @@ def _bounds(plan: Plan) -> str:
 
 def _part(plan: Plan) -> str:
     return "peers" if plan.peers else "serving"
-
-
-def _bundle(model: str) -> Path:
-    """models/<name>/<version> of "name" or "name/version"; of several versions the highest. Raises Unavailable."""
-    name, _, version = model.partition("/")
-    versions = [path.parent for path in (ROOT / "models" / name).glob(f"{version or '*'}/manifest.json")]
-    if not versions:
-        raise Unavailable(f"There is no bundle models/{model}.")
-    return max(versions, key=lambda path: int(path.name))
 
 
 def _scenarios(pattern: str) -> Sequence[Scenario]:

@@ -1,4 +1,4 @@
-"""An environment of its own for each peer, from the pins beside its server."""
+"""What targets need from this checkout: a bundle, and an environment of its own for each peer."""
 
 import subprocess
 import venv
@@ -11,6 +11,15 @@ _INSTALL_S = 900
 
 class Unavailable(Exception):
     """A target that can't take part here, and why."""
+
+
+def bundle(model: str) -> Path:
+    """models/<name>/<version> of "name" or "name/version"; of several versions the highest. Raises Unavailable."""
+    name, _, version = model.partition("/")
+    versions = [path.parent for path in (ROOT / "models" / name).glob(f"{version or '*'}/manifest.json")]
+    if not versions:
+        raise Unavailable(f"There is no bundle models/{model}.")
+    return max(versions, key=lambda path: int(path.name))
 
 
 def binaries(peer: str) -> Path:

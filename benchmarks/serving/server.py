@@ -77,9 +77,9 @@ def up(target: Target, examples: Examples, directory: Path, *, starts: int) -> I
     """Starts it several times, checks what it answers to all its jobs. Raises Unavailable with the reason."""
     took: list[float] = []
     for _ in range(starts - 1):
-        with _started(target, directory) as (_, start_s):
+        with started(target, directory) as (_, start_s):
             took.append(start_s)
-    with _started(target, directory) as (server, start_s):
+    with started(target, directory) as (server, start_s):
         server.start_s = statistics.median([*took, start_s])
         server.idle_bytes = server.process.resident_bytes()
         try:
@@ -91,8 +91,8 @@ def up(target: Target, examples: Examples, directory: Path, *, starts: int) -> I
 
 
 @contextlib.contextmanager
-def _started(target: Target, directory: Path) -> Iterator[tuple[Server, float]]:
-    """directory: for its log and for its requests."""
+def started(target: Target, directory: Path) -> Iterator[tuple[Server, float]]:
+    """And how many seconds it took. directory: for its log and for its requests. Raises Unavailable."""
     port = processes.free_port()
     slug = target.name.replace(", ", "-").replace(" ", "-")
     messages: dict[str, list[Path]] = {job: [] for job in target.jobs}
@@ -107,13 +107,14 @@ def _started(target: Target, directory: Path) -> Iterator[tuple[Server, float]]:
         log=directory / f"{slug}.log",
         cwd=target.cwd,
         environment={name: value.replace("{port}", str(port)) for name, value in target.environment.items()},
+        piped=target.piped,
     )
     asking = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=_ASK_S, trust_env=False)
-    started = time.monotonic()
+    start = time.monotonic()
     with starting as process, asking as client:
         server = Server(target, process, client, messages)
-        _wait(server, started + START_S)
-        yield server, time.monotonic() - started
+        _wait(server, start + START_S)
+        yield server, time.monotonic() - start
 
 
 def _wait(server: Server, end: float) -> None:

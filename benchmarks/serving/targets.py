@@ -25,6 +25,7 @@ ONNXRUNTIME = "onnxruntime"  # in_process.py
 class Target:
     """A server. "{port}" in its command and its environment stands for its port.
 
+    piped: it is talked to over stdin and stdout as well.
     jobs: the requests of each; a job that is missing is one it does not do. unwrap: its JSON → the rows of each output.
     """
 
@@ -36,6 +37,7 @@ class Target:
     cwd: Path = ROOT
     cores: tuple[int, ...] = (0,)
     version: str = ""
+    piped: bool = False
 
 
 def service(examples: Examples, bundle: Path) -> Target:
