@@ -10,7 +10,7 @@ _INSTALL_S = 900
 
 
 class Unavailable(Exception):
-    """A target that can't take part here, and why."""
+    """A target that cannot take part here, and why."""
 
 
 def bundle(model: str) -> Path:
@@ -31,12 +31,12 @@ def binaries(peer: str) -> Path:
         print(f"Setting up {peer} in {home.relative_to(ROOT)} …", flush=True)
         venv.create(home, clear=True, with_pip=True)
         # The pins are complete: without dependencies pip can add nothing, least of all torch.
-        install = [home / "bin/python", "-m", "pip", "install", "--quiet", "--no-deps", "-r", pins]
+        install = [str(home / "bin/python"), "-m", "pip", "install", "--quiet", "--no-deps", "-r", str(pins)]
         try:
             subprocess.run(install, capture_output=True, text=True, check=True, timeout=_INSTALL_S)
-        except subprocess.SubprocessError as error:
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
             said = str(error.stderr or error).strip().splitlines()
-            raise Unavailable(f"{peer} can not be installed: {said[-1]}") from error
+            raise Unavailable(f"{peer} cannot be installed: {said[-1]}") from error
         installed.write_text(pins.read_text())
     return home / "bin"
 

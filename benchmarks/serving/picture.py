@@ -23,8 +23,8 @@ def draw(report: Report, path: Path) -> bool:
             continue
         rates = [each.median(name, lambda turn: turn.requests_per_s) for each in measured]
         delays = [each.median(name, lambda turn: turn.p50_ms) for each in measured]
-        style = {"linewidth": 2.5, "zorder": 3} if name == SERVICE else {"linewidth": 1.2}
-        axes.plot(rates, delays, marker="o", markersize=4, label=name, **style)
+        width, zorder = (2.5, 3) if name == SERVICE else (1.2, 2)
+        axes.plot(rates, delays, marker="o", markersize=4, label=name, linewidth=width, zorder=zorder)
     axes.set(xscale="log", yscale="log", xlabel="requests a second", ylabel="p50, ms")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter("{x:,.10g}")

@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,11 +31,11 @@ class Process:
 
     def resident_bytes(self) -> int:
         """Pages that processes share are counted in each."""
-        return sum(_ask(process, lambda process: process.memory_info().rss) for process in self.tree())
+        return int(sum(_ask(process, lambda process: process.memory_info().rss) for process in self.tree()))
 
     def peak_bytes(self) -> int:
         """The most that each process ever held."""
-        return sum(_ask(process, lambda process: _high_water_bytes(process.pid)) for process in self.tree())
+        return int(sum(_ask(process, lambda process: _high_water_bytes(process.pid)) for process in self.tree()))
 
     def cpu_s(self) -> float:
         return sum(_ask(process, lambda process: sum(process.cpu_times()[:2])) for process in self.tree())
@@ -124,7 +124,7 @@ def _session(pid: int) -> int | None:
         return None
 
 
-def _ask(process: psutil.Process, question):  # type: ignore[no-untyped-def]
+def _ask(process: psutil.Process, question: Callable[[psutil.Process], float]) -> float:
     """The answer, 0 for a process that has just ended."""
     try:
         return question(process)
@@ -133,7 +133,7 @@ def _ask(process: psutil.Process, question):  # type: ignore[no-untyped-def]
 
 
 def _high_water_bytes(pid: int) -> int:
-    """What /proc tells as VmHWM, in kB."""
+    """VmHWM of /proc, which is in kB."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError as error:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from training import autoencoder, config, data, fit
 from training.autoencoder import Autoencoder
-from training.config import Config, ConvTower, MlpNetwork
+from training.config import Config, ConvNetwork, ConvTower, MlpNetwork
 from training.data import Digits, Mnist, to_pixels
 from training.evaluation.likelihood import SEED, binarised, curve
 from training.evaluation.reconstruction import rebuilt, squared_errors
@@ -44,7 +44,9 @@ def main() -> None:
 
 
 def candidates(base: Config) -> dict[str, Config]:
-    """The configured network, and others that differ from it in one thing."""
+    """The configured network, and others that differ from it in one thing. Raises SystemExit for one without towers."""
+    if not isinstance(base.network, ConvNetwork):
+        raise SystemExit("--config must have a convolutional network, whose towers the candidates vary.")
 
     def network(**changes: object) -> Config:
         return base.model_copy(update={"network": base.network.model_copy(update=changes)})
@@ -78,7 +80,9 @@ def compete(candidate: Config, mnist: Mnist, minutes: float) -> str:
     spent = (time.process_time() - start) / 60
     sizes = (sum(weights.numel() for weights in part.parameters()) / 1e6 for part in model.children())
     parameters = " / ".join(f"{size:.1f}" for size in sizes)
-    figures = " | ".join(held_out_figures(state.average.eval(), held_out))
+    average = state.average.eval()
+    assert isinstance(average, Autoencoder)
+    figures = " | ".join(held_out_figures(average, held_out))
     return f"{parameters} | {rate:.0f} | {images / len(train.labels):.2f} | {spent:.1f} | {figures}"
 
 

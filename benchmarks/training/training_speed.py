@@ -69,7 +69,7 @@ def steps(
     compiled: bool = False,
 ) -> Callable[[], float]:
     """Training steps as a run takes them, a turn at a time."""
-    model = autoencoder.build(chosen).to(memory_format=layout)
+    model = autoencoder.build(chosen).to(memory_format=layout)  # type: ignore[call-overload]  # torch documents it
     if compiled:
         model.encoder.compile()
         model.decoder.compile()

@@ -7,17 +7,23 @@ usage: python benchmarks/serving/servers/minimal.py PORT DIRECTORY
 
 import socket
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
+Message = dict[str, Any]
 
-def application(directory: Path):
+
+def application(directory: Path) -> Callable[..., Awaitable[None]]:
     """ASGI. directory: the answers, at /<name>."""
     answers = {f"/{path.name}": path.read_bytes() for path in directory.iterdir() if not path.suffix}
     types = {path: (directory / f"{path[1:]}.type").read_bytes() for path in answers}
 
-    async def answer(scope, receive, send):
+    async def answer(
+        scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+    ) -> None:
         while (await receive()).get("more_body"):
             pass
         path = scope["path"]

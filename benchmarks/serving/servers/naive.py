@@ -86,7 +86,8 @@ def encoding(images: np.ndarray) -> Encoding:
 
 
 def decoded(latents: np.ndarray) -> np.ndarray:
-    return decoder.run(["image"], {"latent": latents})[0]
+    images: np.ndarray = decoder.run(["image"], {"latent": latents})[0]
+    return images
 
 
 def sampled(count: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from benchmarks.training.bake_off import candidates, drawn
@@ -21,3 +22,8 @@ def test_each_candidate_differs_from_the_configured_network() -> None:
     configured, *others = candidates(base).values()
     assert configured == base
     assert all(other != base for other in others)
+
+
+def test_a_network_without_towers_is_refused() -> None:
+    with pytest.raises(SystemExit, match="convolutional"):
+        candidates(config.read(Path("training/configs/mlp_vae.toml")))
