@@ -29,7 +29,7 @@ _IDLE_S = 3.0
 class Plan:
     """Who takes part beside the service, minimal and onnxruntime, in what, and how long.
 
-    before: another checkout of the service. rounds: how many, from least to most. starts: of each server, to tell their
+    before: another checkout of the service. rounds: how many, from least to most. starts: of each server, for their
     median time.
     """
 
@@ -44,7 +44,7 @@ class Plan:
 
 
 def run(bundle: Path, plan: Plan) -> Report:
-    """bundle: models/<name>/<version>. Raises Unavailable if the service, minimal or onnxruntime are not to be had."""
+    """bundle: models/<name>/<version>. Raises Unavailable if the service, minimal or onnxruntime are unavailable."""
     report = Report(f"{bundle.parent.name}/{bundle.name}")
     examples = Examples(bundle)
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
@@ -91,9 +91,9 @@ def _others(
 
 
 def _takes_workers() -> bool:
-    asked = [sys.executable, "-m", "service", "--help"]
-    told = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return "--workers" in told and len(CORES) > 1
+    command = [sys.executable, "-m", "service", "--help"]
+    flags = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return "--workers" in flags and len(CORES) > 1
 
 
 def _recorded(ours: Server, directory: Path) -> Path:

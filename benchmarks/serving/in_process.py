@@ -53,8 +53,8 @@ class InProcess:
 
     def turn(self, scenario: Scenario, seconds: int) -> Turn:
         """Requests are of the scenario's rows each; one connection is compared with one row at a time."""
-        wish = {"job": scenario.job, "seconds": seconds, "one_row": scenario.connections == 1}
-        self._process.root.stdin.write(json.dumps(wish) + "\n")
+        command = {"job": scenario.job, "seconds": seconds, "one_row": scenario.connections == 1}
+        self._process.root.stdin.write(json.dumps(command) + "\n")
         self._process.root.stdin.flush()
         found = json.loads(self._process.root.stdout.readline())
         if scenario.connections > 1:

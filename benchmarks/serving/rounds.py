@@ -1,7 +1,7 @@
 """Turns in shuffled order, round after round, and the ratios within a round.
 
 A machine may run at half its speed for seconds or minutes. So every target is visited once a round, only what was
-measured in the same round is divided, and the median of those ratios is told with its quartiles.
+measured in the same round is divided, and we report the median of those ratios, with its quartiles.
 """
 
 import math
@@ -34,7 +34,7 @@ class Ratio:
 
 
 def ratio(pairs: Iterable[tuple[float, float]]) -> Ratio | None:
-    """Of numerator and denominator by round; a round where either is 0 tells nothing. None without two rounds."""
+    """Of numerator and denominator by round; a round where either is 0 is left out. None without two rounds."""
     found = [above / below for above, below in pairs if above > 0 and below > 0]
     if len(found) < 2:
         return None

@@ -29,7 +29,7 @@ def ratios(measured: Sequence[Measured]) -> str:
     lines = [["scenario", "requests/s", "images/s", "p50 / p99, ms", *(f"÷ {name}" for name in others), "rounds"]]
     for each in measured:
         rate = each.median(SERVICE, lambda turn: turn.requests_per_s)
-        found = [_told(throughput(each.rounds, name)) if name in each.names else "" for name in others]
+        found = [_cell(throughput(each.rounds, name)) if name in each.names else "" for name in others]
         rows = f"{rate * each.scenario.rows:,.0f}"
         lines.append([each.scenario.name, f"{rate:,.0f}", rows, _delays(each, SERVICE), *found, str(len(each.rounds))])
     return _table(lines if len(others) <= len(measured) else list(zip(*lines, strict=True)))
@@ -47,7 +47,7 @@ def delays(measured: Sequence[Measured]) -> str:
             done = each.median(name, lambda turn: turn.others_per_s)
             refused = each.median(name, lambda turn: turn.others_refused_per_s)
             line += [_delays(each, name), f"{done:,.1f}", f"{refused:,.1f}"]
-        lines.append([*line, *(_told(tail(each.rounds, name)) for name in others), str(len(each.rounds))])
+        lines.append([*line, *(_cell(tail(each.rounds, name)) for name in others), str(len(each.rounds))])
     return _table(lines)
 
 
@@ -65,22 +65,22 @@ def servers(report: Report) -> str:
             errors = sum(each.errors(footprint.name) for each in report.measured if footprint.name in each.names)
             line[1:1] = [f"{rate:,.0f}", _delays(many, footprint.name), str(errors)]
         lines.append(line)
-    told = f"{MANY.name}; memory and start are of the whole server; errors of all its scenarios."
-    return _table(lines) + ("\n\n" + told if many else "")
+    caption = f"{MANY.name}; memory and start are of the whole server; errors of all its scenarios."
+    return _table(lines) + ("\n\n" + caption if many else "")
 
 
 def _remarks(measured: Iterable[Measured]) -> list[str]:
-    told = []
+    remarks = []
     for each in measured:
         if each.scenario.connections == 1:
-            share = _told(latency(each.rounds))
-            told.append(
+            share = _cell(latency(each.rounds))
+            remarks.append(
                 f"{each.scenario.name}: p50 is {share} times minimal's and onnxruntime's for one image together."
             )
         if TWO_WORKERS in each.names:
-            gain = _told(throughput(each.rounds, SERVICE, of=TWO_WORKERS))
-            told.append(f"{each.scenario.name}: 2 workers do {gain} times the requests of one.")
-    return told
+            gain = _cell(throughput(each.rounds, SERVICE, of=TWO_WORKERS))
+            remarks.append(f"{each.scenario.name}: 2 workers do {gain} times the requests of one.")
+    return remarks
 
 
 def _cells(footprint: Footprint) -> list[str]:
@@ -100,7 +100,7 @@ def _delays(measured: Measured, name: str) -> str:
     return f"{p50:.2f} / {p99:.2f}"
 
 
-def _told(found: Ratio | None) -> str:
+def _cell(found: Ratio | None) -> str:
     return str(found) if found else "–"
 
 

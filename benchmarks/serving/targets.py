@@ -72,7 +72,7 @@ def naive(examples: Examples, bundle: Path) -> Target:
 
 @dataclass(frozen=True)
 class _Peer:
-    """How a peer is asked: wrap makes a body of a PNG, unwrap reads its JSON."""
+    """How to send a peer a PNG: wrap makes a body of a PNG, unwrap reads its JSON."""
 
     command: tuple[str, ...]
     path: str
@@ -128,21 +128,19 @@ PEERS: Final = tuple(_PEERS)
 
 def peer(name: str, examples: Examples, bundle: Path) -> Target:
     """From an environment of its own. Raises Unavailable."""
-    asked = _PEERS[name]
-    program, *arguments = asked.command
-    bodies = [asked.wrap(png) for png in examples.pngs]
+    how = _PEERS[name]
+    program, *arguments = how.command
+    bodies = [how.wrap(png) for png in examples.pngs]
     requests = tuple(
-        Request(asked.path, body, PNG)
-        if isinstance(body, bytes)
-        else Request(asked.path, json.dumps(body).encode(), JSON)
+        Request(how.path, body, PNG) if isinstance(body, bytes) else Request(how.path, json.dumps(body).encode(), JSON)
         for body in bodies
     )
     return Target(
         name,
         (str(environments.binaries(name) / program), *arguments),
         {"encode_png": requests},
-        asked.unwrap,
-        {"BUNDLE": str(bundle), "PYTHONPATH": str(environments.PEERS), **asked.environment},
+        how.unwrap,
+        {"BUNDLE": str(bundle), "PYTHONPATH": str(environments.PEERS), **how.environment},
         environments.PEERS / name,
         version=environments.version(name),
     )

@@ -1,4 +1,4 @@
-"""Networks learn for the same time of one core, each from the start, and are told apart on the held-out digits.
+"""Networks learn for the same time of one core, each from the start, and are compared on the held-out digits.
 
 A candidate's rate is measured first and turned into steps. Time is the processor's, so that work beside it does not
 count. No test digits take part, and no stage but the first. `python -m benchmarks.training.bake_off --minutes 6`
@@ -87,7 +87,7 @@ def compete(candidate: Config, mnist: Mnist, minutes: float) -> str:
 
 
 def for_one_epoch(candidate: Config) -> Config:
-    """Of as many images as there is time for, lest epochs that are not whole be rounded: an epoch is a nat or two."""
+    """Of as many images as there is time for, because a part of an epoch would be rounded: an epoch is a nat or two."""
     return candidate.model_copy(update={"training": candidate.training.model_copy(update={"epochs": 1})})
 
 

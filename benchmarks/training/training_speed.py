@@ -1,7 +1,7 @@
 """Images a second that training learns, by threads, memory layout, precision, batch and compilation.
 
-Every candidate is visited in turn, round after round, so that a machine that slows down slows them all; told are
-medians of the ratio to the first candidate within a round. `python -m benchmarks.training.training_speed`
+Every candidate is visited in turn, round after round, so that a machine that slows down slows them all; the table
+gives medians of the ratio to the first candidate within a round. `python -m benchmarks.training.training_speed`
 """
 
 import argparse

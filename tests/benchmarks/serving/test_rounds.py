@@ -33,13 +33,13 @@ def test_a_machine_that_slows_down_does_not_change_the_ratio() -> None:
     )
 
 
-def test_a_ratio_is_told_with_its_quartiles() -> None:
+def test_a_ratio_is_printed_with_its_quartiles() -> None:
     found = ratio((value, 1.0) for value in (5, 1, 4, 2, 3))
     assert found == Ratio(3, 2, 4, 5)
     assert str(found) == "3.00 (2.00–4.00)"
     assert found.error == pytest.approx(1.57 * 2 / 5**0.5 / 3)
 
 
-def test_a_round_without_an_answer_tells_nothing() -> None:
+def test_a_round_without_an_answer_is_left_out() -> None:
     assert ratio([(1, 0), (0, 1), (2, 1)]) is None
     assert ratio([(1, 0), (4, 2), (2, 1)]) == Ratio(2, 2, 2, 2)

@@ -33,7 +33,7 @@ def test_where_targets_are_more_than_scenarios_each_has_a_line() -> None:
     assert (cells["÷ minimal"], cells["÷ onnxruntime"]) == ("0.50 (0.50–0.50)", "0.25 (0.25–0.25)")
 
 
-def test_latency_is_compared_with_what_can_not_be_saved() -> None:
+def test_latency_is_compared_with_what_cannot_be_saved() -> None:
     found = latency(ROUNDS)
     assert found
     assert found.median == pytest.approx(0.32 / 0.15)
@@ -57,13 +57,13 @@ def test_delays_behind_a_load_are_compared_by_their_tail() -> None:
     assert cells[7:] == ["0.50 (0.38–0.50)", "3"]
 
 
-def test_a_report_tells_memory_start_and_notes() -> None:
+def test_a_report_shows_memory_start_and_notes() -> None:
     footprint = Footprint("service", "", 0.51, 1, 90_000_000, 120_000_000, 95_000_000, 0.0)
-    text = tables.markdown(Report("digits/1", [Measured(MANY, ROUNDS)], [footprint], ["mosec can not be installed"]))
+    text = tables.markdown(Report("digits/1", [Measured(MANY, ROUNDS)], [footprint], ["mosec cannot be installed"]))
     (line,) = (line for line in text.splitlines() if line.startswith("| service"))
     cells = [cell.strip() for cell in line.split("|")[1:-1]]
     assert cells == ["service", "800", "0.40 / 0.60", "0", "1", "90", "120", "95", "0.51", "0%"]
-    assert text.endswith("- mosec can not be installed")
+    assert text.endswith("- mosec cannot be installed")
 
 
 def test_a_part_of_the_page_is_replaced_and_the_rest_is_kept() -> None:

@@ -33,7 +33,7 @@ def test_refused_requests_count_as_errors_and_not_as_work() -> None:
     assert parse(SAID) == Turn(requests_per_s=pytest.approx(14700 / 1.1), p50_ms=4.1, p99_ms=7.5, errors=12)
 
 
-def test_a_server_that_is_not_there_is_told() -> None:
+def test_a_server_that_is_not_there_is_reported() -> None:
     with pytest.raises(ValueError, match="unable to connect"):
         parse("unable to connect to 127.0.0.1:9 Connection refused\n")
 
