@@ -1,1 +1,1 @@
-"""What the machine gives, and what each choice costs. Run by hand, never by the tests."""
+"""What the machine gives, and what each choice costs: `serving` over HTTP, `training` with torch. Run by hand."""
