@@ -23,6 +23,8 @@ from benchmarks.machine import SERVER_CORE
 from benchmarks.processes import Process
 from benchmarks.scenarios import Scenario
 from benchmarks.wrk import Turn
+from models.bundle import load
+from models.golden import CASES
 
 _SIZES = (1, 4, 8, 16, 32, 64, 128, 256)
 _PROBE_S = 0.05
@@ -78,16 +80,12 @@ class Graphs:
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        golden = np.load(bundle / "golden.npz")
-        self._sessions = {
-            graph: ort.InferenceSession(bundle / f"{graph}.onnx", options) for graph in ("encoder", "decoder", "prior")
-        }
-        self._inputs = {
-            "encoder": {"image": golden["image"]},
-            "decoder": {"latent": golden["mean"]},
-            "prior": {"noise": golden["noise"], "label": golden["label"]},
-        }
+        loaded = load(bundle)
         self._outputs = {"encoder": None, "decoder": ["image"], "prior": None}
+        self._sessions = {graph: ort.InferenceSession(loaded.graphs[graph], options) for graph in self._outputs}
+        self._inputs = {
+            case.graph: {own: loaded.golden[theirs] for own, theirs in case.inputs.items()} for case in CASES
+        }
         self._best: dict[tuple[str, ...], int] = {}
 
     def turn(self, job: str, *, seconds: float, one_row: bool) -> dict[str, float]:

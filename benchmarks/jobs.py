@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from models.bundle import load
+
 JSON: Final = "application/json"
 PNG: Final = "image/png"
 NPY: Final = "application/x-npy"
@@ -56,7 +58,7 @@ class Examples:
     """Digits of one bundle, as requests to the service and as the answers they must get."""
 
     def __init__(self, bundle: Path) -> None:
-        self.golden: Mapping[str, AnyArray] = dict(np.load(bundle / "golden.npz"))
+        self.golden = load(bundle).golden
         self.samples = np.round(self.golden["image"] * 255).astype(np.uint8)  # (8, 1, 28, 28)
         self.pngs = tuple(_png(image[0]) for image in self.samples)
 

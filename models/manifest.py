@@ -1,6 +1,5 @@
 """The manifest of a bundle: which graphs it holds, their tensors, its files, what it was measured to do.
 
-The one file that `training` (writer) and `service` (reader) share; standard library and pydantic only.
 `models/README.md` says the same in prose, for readers in other languages.
 """
 

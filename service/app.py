@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
+from models import bundle
 from models.manifest import GraphName
-from service import bundle
 from service.engine import Engine, EngineLimits, Model
+from service.errors import BundleError
 from service.images import ImageLimits
 from service.metrics import Metrics
 from service.middleware import ContextMiddleware
@@ -94,8 +95,11 @@ async def _refresh(metrics: Metrics) -> None:
 def load_engine(settings: Settings, metrics: Metrics) -> Engine:
     """The served bundles below models_dir, verified, self-checked and warmed up. Raises StartError."""
     wanted = [name.strip() for name in settings.served_models.split(",") if name.strip()]
-    directories = bundle.find(settings.models_dir, wanted)
-    loaded = [_load_model(bundle.load(directory), settings, metrics) for directory in directories]
+    try:
+        directories = bundle.find(settings.models_dir, wanted)
+        loaded = [_load_model(bundle.load(directory), settings, metrics) for directory in directories]
+    except bundle.BundleError as error:
+        raise BundleError(error.detail) from error
     return Engine(loaded, settings.default_model)
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from models.bundle import file_records
+from models.golden import npz
 from models.manifest import (
     GOLDEN_FILE,
     IMAGE_SHAPE,
@@ -19,7 +21,7 @@ from models.manifest import (
 )
 from training import data, fit, graphs, report
 from training.autoencoder import Autoencoder
-from training.bundle import GOLDEN_SEED, file_records, golden, npz, publish, standard_normal
+from training.bundle import GOLDEN_SEED, golden_vectors, publish, standard_normal
 from training.config import Config
 from training.data import CLASSES, Mnist, to_pixels
 from training.errors import ExportError, ParityError
@@ -84,17 +86,20 @@ def write_bundle(
     name, version = config.bundle.name, config.bundle.version
     metadata = {"name": name, "version": str(version), "schema_version": str(SCHEMA_VERSION)}
     examples = example_inputs(wanted.latent_dim)
-    for graph, module in modules(autoencoder).items():
-        serialised = graphs.to_onnx(module, examples[graph], specs[graph], metadata | {"graph": graph})
-        graphs.check(serialised, specs[graph])
-        (directory / graph_file(graph)).write_bytes(serialised)
-    got = graphs.of_files(directory, wanted.kind, wanted.latent_dim, wanted.class_weights)
+    serialised = {
+        graph: graphs.to_onnx(module, examples[graph], specs[graph], metadata | {"graph": graph})
+        for graph, module in modules(autoencoder).items()
+    }
+    for graph, content in serialised.items():
+        graphs.check(content, specs[graph])
+        (directory / graph_file(graph)).write_bytes(content)
+    got = graphs.as_model(serialised, wanted.kind, wanted.latent_dim, wanted.class_weights)
 
     digits = strided(mnist.test, PARITY_IMAGES)
     noise = standard_normal(len(digits.labels), wanted.latent_dim)
     check_parity(wanted, got, to_pixels(digits.images).numpy(), noise, digits.labels.numpy())
     check_metrics(parity(wanted, mnist, protocol).metrics, parity(got, mnist, protocol).metrics)
-    (directory / GOLDEN_FILE).write_bytes(npz(golden(got, mnist.test)))
+    (directory / GOLDEN_FILE).write_bytes(npz(golden_vectors(got, mnist.test)))
 
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,

@@ -5,8 +5,6 @@ import math
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import get_args
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when onnxruntime is imported
 
@@ -16,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.manifest import GraphName, GraphSpec, Kind, TensorSpec, graph_file
+from models.manifest import GraphName, GraphSpec, Kind, TensorSpec
 from training.errors import ExportError
 from training.model import FloatArray, Function, Model
 
@@ -123,9 +121,11 @@ def as_function(serialised: bytes, threads: int = 2, outputs: Sequence[str] | No
     return function
 
 
-def of_files(directory: Path, kind: Kind, latent_dim: int, class_weights: tuple[float, ...]) -> Model:
-    """The model of the four graph files in a directory. Raises ExportError."""
-    functions = {graph: as_function((directory / graph_file(graph)).read_bytes()) for graph in get_args(GraphName)}
+def as_model(
+    serialised: Mapping[GraphName, bytes], kind: Kind, latent_dim: int, class_weights: tuple[float, ...]
+) -> Model:
+    """The model of four graphs. Raises ExportError."""
+    functions = {graph: as_function(content) for graph, content in serialised.items()}
     return Model(kind, latent_dim, class_weights, functions)
 
 

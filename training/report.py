@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import torch
 
+from models.bundle import file_records
 from models.manifest import CALIBRATION_FILE, GOLDEN_FILE, MANIFEST_FILE, Manifest, Metric, graph_file
 from training import data, figures, fit
-from training.bundle import file_records, open_bundle, publish
+from training.bundle import open_bundle, publish
 from training.card import account, card
 from training.data import Mnist, to_pixels
 from training.errors import ExportError

@@ -5,10 +5,6 @@ import copy
 import dataclasses
 import hashlib
 import json
-import signal
-import subprocess
-import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -123,15 +119,6 @@ def test_exporting_twice_gives_equal_bytes_but_for_the_time_it_takes(tmp_path):
     assert {name for name in once if once[name] != twice[name]} <= timed
 
 
-def test_archive_has_no_dates_and_numpy_reads_it(tmp_path):
-    arrays = {"one": np.arange(3), "two": np.ones((2, 2), np.float32)[:, ::-1]}
-    (tmp_path / "a.npz").write_bytes(bundle.npz(arrays))
-    with np.load(tmp_path / "a.npz", allow_pickle=False) as archive:
-        assert all(np.array_equal(archive[name], array) for name, array in arrays.items())
-    with zipfile.ZipFile(tmp_path / "a.npz") as file:
-        assert {entry.date_time[0] for entry in file.infolist()} == {1980}
-
-
 @pytest.mark.usefixtures("quick")
 def test_run_becomes_a_bundle_that_the_report_accepts(run, tmp_path):
     directory = export.export(run, tmp_path, tiny.mnist(), tiny.PROTOCOL)
@@ -148,11 +135,11 @@ def test_run_becomes_a_bundle_that_the_report_accepts(run, tmp_path):
     "step",
     [
         "export.graphs.check",
-        "export.graphs.of_files",
+        "export.graphs.as_model",
         "export.check_parity",
         "export.parity",
         "export.check_metrics",
-        "export.golden",
+        "export.golden_vectors",
         "export.npz",
         "export.Manifest",
         "export.measure",
@@ -160,7 +147,6 @@ def test_run_becomes_a_bundle_that_the_report_accepts(run, tmp_path):
         "export.report.write_losses",
         "export.report.write_report",
         "export.collapse.check",
-        "bundle._fsync",
     ],
 )
 def test_export_that_fails_leaves_nothing(step, run, tmp_path, monkeypatch):
@@ -186,69 +172,6 @@ def test_collapsed_model_is_not_exported(run, tmp_path, monkeypatch):
     assert files(tmp_path) == {}
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from training import bundle
-
-def write(directory):
-    (directory / "encoder.onnx").write_bytes(b"1" * 100_000)
-    (directory / "figures").mkdir()
-    die("write")
-    (directory / "manifest.json").write_text("{}")
-
-def die(point):
-    if point == sys.argv[2]:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-fsync, rename = bundle._fsync, Path.rename
-bundle._fsync = lambda path: (die("fsync"), fsync(path))
-Path.rename = lambda path, target: (die("rename"), rename(path, target))
-bundle.publish(Path(sys.argv[1]), write)
-"""
-
-
-@pytest.mark.parametrize("point", ["write", "fsync", "rename"])
-def test_killed_export_leaves_nothing_under_the_name_and_the_next_one_succeeds(point, tmp_path):
-    target = tmp_path / "tiny" / "1"
-    process = subprocess.run([sys.executable, "-c", KILLED, str(target), point], check=False)
-    assert process.returncode == -signal.SIGKILL
-    assert not target.exists()
-    assert all(path.name.startswith(".") for path in target.parent.iterdir())
-    bundle.publish(target, lambda directory: (directory / "manifest.json").write_text("{}"))
-    assert files(target) == {"manifest.json": b"{}"}
-
-
-def test_bundle_is_never_changed_unless_told_so(tmp_path):
-    target = tmp_path / "tiny" / "1"
-    bundle.publish(target, lambda directory: (directory / "a").write_text("old"))
-    with pytest.raises(ExportError, match=r"1 exists, and a bundle is never changed: raise bundle.version"):
-        bundle.publish(target, lambda directory: (directory / "a").write_text("new"))
-    assert files(target) == {"a": b"old"}
-    bundle.publish(target, lambda directory: (directory / "b").write_text("new"), replace=True)
-    assert files(target.parent) == {"1/b": b"new"}
-
-
-def test_failed_replacement_keeps_the_old_bundle(tmp_path):
-    target = tmp_path / "tiny" / "1"
-    bundle.publish(target, lambda directory: (directory / "a").write_text("old"))
-    with pytest.raises(ZeroDivisionError):
-        bundle.publish(target, lambda directory: 1 / 0, replace=True)
-    assert files(target.parent) == {"1/a": b"old"}
-
-
-def test_bundle_that_appears_meanwhile_is_kept(tmp_path):
-    target = tmp_path / "tiny" / "1"
-
-    def write(directory: Path) -> None:
-        target.mkdir()
-        (target / "a").write_text("theirs")
-
-    with pytest.raises(ExportError, match="exists"):
-        bundle.publish(target, write)
-    assert files(target.parent) == {"1/a": b"theirs"}
-
-
 @pytest.mark.usefixtures("quick")
 def test_graphs_that_do_not_agree_with_torch_are_not_written(run, tmp_path, monkeypatch):
     other = copy.deepcopy(tiny.autoencoder("vae"))
@@ -259,6 +182,16 @@ def test_graphs_that_do_not_agree_with_torch_are_not_written(run, tmp_path, monk
     with pytest.raises(ParityError, match="image in batches of 1 differs from torch"):
         export.export(run, tmp_path, tiny.mnist(), tiny.PROTOCOL)
     assert files(tmp_path) == {}
+
+
+def test_bundle_that_exists_is_kept_and_what_to_do_is_said(tmp_path):
+    target = tmp_path / "tiny" / "1"
+    bundle.publish(target, lambda directory: (directory / "a").write_text("old"))
+    with pytest.raises(ExportError, match=r"1 exists, and .* never changed. raise bundle.version, or pass --"):
+        bundle.publish(target, lambda directory: (directory / "a").write_text("new"))
+    assert files(target) == {"a": b"old"}
+    bundle.publish(target, lambda directory: (directory / "b").write_text("new"), replace=True)
+    assert files(target.parent) == {"1/b": b"new"}
 
 
 def test_figures_must_agree_to_four_digits():

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from tests.training import tiny
-from training import graphs, parity
+from training import parity
+from training.bundle import open_bundle
 from training.data import to_pixels
 from training.errors import ParityError
 from training.export import standard_normal
@@ -20,7 +21,7 @@ NOISE = standard_normal(len(LABELS), 3)
 
 
 def onnx(kind: str) -> Model:
-    return graphs.of_files(tiny.bundle(kind), kind, 3, (0.1,) * 10)
+    return open_bundle(tiny.bundle(kind))[1]
 
 
 def altered(model: Model, graph: str, change) -> Model:

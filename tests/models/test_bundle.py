@@ -1,40 +1,27 @@
-"""Bundles are served whole and true, or not at all."""
+"""A bundle is read whole and true, or not at all; and it appears whole, or not at all."""
 
+import hashlib
 import json
 import math
 import os
 import re
-import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 
-from service import bundle
-from service.app import load_engine
-from service.engine import EngineLimits, Model
-from service.errors import BundleError
-from service.metrics import Metrics
-from service.settings import Settings
+from models import bundle
+from models.bundle import BundleError
 from tests import bundles
 
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     return bundles.write(tmp_path)
-
-
-def start(directory: Path) -> Model:
-    """As the service does it: verify, check the graphs, reproduce the golden vectors, warm up."""
-    return Model(bundle.load(directory), device="cpu", threads=1, limits=EngineLimits(4, 16))
-
-
-def test_a_sound_bundle_starts(directory: Path) -> None:
-    model = start(directory)
-    assert (model.name, model.provider) == ("tiny-vae/1", "CPUExecutionProvider")
-    model.close()
 
 
 @pytest.mark.parametrize(
@@ -86,6 +73,16 @@ def make_pipe(directory: Path) -> None:
     os.mkfifo(directory / "prior.onnx")
 
 
+def test_a_sound_bundle_is_read_whole(directory: Path) -> None:
+    found = bundle.load(directory)
+    assert found.manifest.name == "tiny-vae"
+    assert found.graphs.keys() == {"encoder", "decoder", "prior", "density"}
+    assert found.graphs["prior"] == (directory / "prior.onnx").read_bytes()
+    assert found.golden["image"].shape == (8, 1, 28, 28)
+    assert found.calibration == bundles.calibration("vae")
+    assert found.digest == hashlib.sha256((directory / "manifest.json").read_bytes()).hexdigest()
+
+
 @pytest.mark.parametrize("damage", [truncate, append, swap, remove, link, make_directory, make_pipe])
 def test_a_damaged_file_is_refused_by_name(directory: Path, damage: Callable[[Path], None]) -> None:
     damage(directory)
@@ -125,54 +122,6 @@ def test_a_manifest_that_is_no_manifest_is_refused(directory: Path, text: str) -
     (directory / "manifest.json").write_text(text)
     with pytest.raises(BundleError, match=r"manifest\.json"):
         bundle.load(directory)
-
-
-def replace_graph(directory: Path, name: str, model: onnx.ModelProto) -> None:
-    """Puts another graph in place and lets the manifest vouch for it."""
-    (directory / f"{name}.onnx").write_bytes(model.SerializeToString())
-    bundles.write_manifest(directory, bundles.manifest(directory, "tiny-vae", 1, "vae"))
-
-
-def test_a_graph_with_other_tensors_than_the_manifest_is_refused(directory: Path) -> None:
-    shutil.copy(directory / "prior.onnx", directory / "density.onnx")
-    bundles.write_manifest(directory, bundles.manifest(directory, "tiny-vae", 1, "vae"))
-    with pytest.raises(BundleError, match="inputs and outputs"):
-        start(directory)
-
-
-def test_a_graph_with_a_fixed_batch_is_refused(directory: Path) -> None:
-    model = onnx.load(directory / "encoder.onnx")
-    for tensor in (*model.graph.input, *model.graph.output):
-        tensor.type.tensor_type.shape.dim[0].dim_value = 4
-    replace_graph(directory, "encoder", model)
-    with pytest.raises(BundleError, match="dynamic first axis"):
-        start(directory)
-
-
-def test_a_graph_that_is_no_graph_is_refused(directory: Path) -> None:
-    (directory / "encoder.onnx").write_bytes(b"not a graph")
-    bundles.write_manifest(directory, bundles.manifest(directory, "tiny-vae", 1, "vae"))
-    with pytest.raises(BundleError, match="can not load"):
-        start(directory)
-
-
-def test_weights_that_do_not_reproduce_the_golden_vectors_are_refused(directory: Path) -> None:
-    model = onnx.load(directory / "decoder.onnx")
-    weights = next(constant for constant in model.graph.initializer if constant.name == "weights")
-    changed = onnx.numpy_helper.to_array(weights) * np.float32(1.01)
-    weights.CopyFrom(onnx.numpy_helper.from_array(changed, "weights"))
-    replace_graph(directory, "decoder", model)
-    with pytest.raises(BundleError, match="decoder does not reproduce"):
-        start(directory)
-
-
-def test_golden_vectors_that_lack_an_array_are_refused(directory: Path) -> None:
-    with np.load(directory / "golden.npz") as archive:
-        kept = {name: archive[name] for name in archive if name != "log_pz_y"}
-    np.savez(directory / "golden.npz", **kept)
-    bundles.write_manifest(directory, bundles.manifest(directory, "tiny-vae", 1, "vae"))
-    with pytest.raises(BundleError, match="log_pz_y"):
-        start(directory)
 
 
 def calibrate(directory: Path, text: str) -> None:
@@ -232,15 +181,6 @@ def test_a_calibration_that_is_missing_is_refused_by_name(directory: Path) -> No
         bundle.load(directory)
 
 
-def test_of_several_versions_the_highest_is_current(tmp_path: Path) -> None:
-    for version in (2, 10, 9):
-        bundles.write(tmp_path, version=version)
-    engine = load_engine(Settings(models_dir=tmp_path, default_model="tiny-vae"), Metrics())
-    assert engine.default.name == "tiny-vae/10"
-    assert engine.model("tiny-vae/9").manifest.version == 9
-    engine.close()
-
-
 def test_a_bundle_in_another_models_place_is_refused(tmp_path: Path) -> None:
     directory = bundles.write(tmp_path)
     moved = tmp_path / "other" / "1"
@@ -263,3 +203,125 @@ def test_only_the_models_that_are_wanted_are_found(tmp_path: Path) -> None:
     assert found("tiny-a/2", "tiny-b") == ["tiny-a/2", "tiny-b/1"]
     with pytest.raises(BundleError, match="holds no model tiny-a/3, tiny-c"):
         found("tiny-a/3", "tiny-b", "tiny-c")
+
+
+@pytest.fixture
+def with_picture(directory: Path) -> Path:
+    """A bundle with a picture, which no program needs."""
+    (directory / "figures").mkdir()
+    (directory / "figures" / "samples.png").write_bytes(b"ink")
+    bundles.write_manifest(directory, bundles.manifest(directory, "tiny-vae", 1, "vae"))
+    return directory
+
+
+def other_picture(path: Path) -> None:
+    path.write_bytes(b"inc")
+
+
+def longer_picture(path: Path) -> None:
+    path.write_bytes(b"ink" + bytes(1 << 20))
+
+
+def linked_picture(path: Path) -> None:
+    path.rename(path.with_name("kept.png"))
+    path.symlink_to("kept.png")
+
+
+@pytest.mark.parametrize("damage", [other_picture, longer_picture, linked_picture, Path.unlink])
+def test_files_for_people_are_checked_where_all_is_verified(with_picture: Path, damage: Callable[[Path], None]) -> None:
+    bundle.verify(with_picture)
+    damage(with_picture / "figures" / "samples.png")
+    bundle.load(with_picture)
+    with pytest.raises(BundleError, match=r"figures/samples\.png"):
+        bundle.verify(with_picture)
+
+
+def test_a_bundle_may_be_named_from_inside(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(directory)
+    assert bundle.load(Path()).manifest.name == "tiny-vae"
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    paths = (path for path in directory.rglob("*") if path.is_file())
+    return {path.relative_to(directory).as_posix(): path.read_bytes() for path in paths}
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from models import bundle
+
+def write(directory):
+    (directory / "encoder.onnx").write_bytes(b"1" * 100_000)
+    (directory / "figures").mkdir()
+    die("write")
+    (directory / "manifest.json").write_text("{}")
+
+def die(point):
+    if point == sys.argv[2]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+fsync, rename = os.fsync, Path.rename
+os.fsync = lambda descriptor: (die("fsync"), fsync(descriptor))
+Path.rename = lambda path, target: (die("rename"), rename(path, target))
+bundle.publish(Path(sys.argv[1]), write)
+"""
+
+
+@pytest.mark.parametrize("point", ["write", "fsync", "rename"])
+def test_a_killed_writer_leaves_nothing_under_the_name_and_the_next_one_succeeds(point: str, tmp_path: Path) -> None:
+    target = tmp_path / "tiny" / "1"
+    process = subprocess.run([sys.executable, "-c", KILLED, str(target), point], check=False)
+    assert process.returncode == -signal.SIGKILL
+    assert not target.exists()
+    assert all(path.name.startswith(".") for path in target.parent.iterdir())
+    bundle.publish(target, lambda directory: (directory / "manifest.json").write_text("{}"))
+    assert contents(target) == {"manifest.json": b"{}"}
+
+
+def test_a_disk_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        bundle.publish(tmp_path / "tiny" / "1", lambda directory: (directory / "a").write_text("new"))
+    assert list((tmp_path / "tiny").iterdir()) == []
+
+
+def test_a_bundle_is_never_changed_unless_it_is_to_be_replaced(tmp_path: Path) -> None:
+    target = tmp_path / "tiny" / "1"
+    bundle.publish(target, lambda directory: (directory / "a").write_text("old"))
+    with pytest.raises(BundleError, match=r"1 exists, and a bundle is never changed"):
+        bundle.publish(target, lambda directory: (directory / "a").write_text("new"))
+    assert contents(target) == {"a": b"old"}
+    bundle.publish(target, lambda directory: (directory / "b").write_text("new"), replace=True)
+    assert contents(target.parent) == {"1/b": b"new"}
+
+
+def test_a_failed_replacement_keeps_the_old_bundle(tmp_path: Path) -> None:
+    target = tmp_path / "tiny" / "1"
+    bundle.publish(target, lambda directory: (directory / "a").write_text("old"))
+    with pytest.raises(ZeroDivisionError):
+        bundle.publish(target, lambda directory: 1 / 0, replace=True)
+    assert contents(target.parent) == {"1/a": b"old"}
+
+
+def test_a_bundle_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:
+    target = tmp_path / "tiny" / "1"
+
+    def write(directory: Path) -> None:
+        target.mkdir()
+        (target / "a").write_text("theirs")
+
+    with pytest.raises(BundleError, match="exists"):
+        bundle.publish(target, write)
+    assert contents(target.parent) == {"1/a": b"theirs"}
+
+
+def test_records_are_of_every_file_but_the_manifest(with_picture: Path) -> None:
+    records = bundle.file_records(with_picture)
+    assert list(records) == sorted(records)
+    assert records.keys() == contents(with_picture).keys() - {"manifest.json"}
+    assert records["figures/samples.png"].size_bytes == 3
+    assert records["figures/samples.png"].sha256 == hashlib.sha256(b"ink").hexdigest()

@@ -1,4 +1,4 @@
-"""A directory → a verified Bundle: every file a regular one of the size and digest that the manifest states.
+"""A directory ⇄ a Bundle: how one is found, read and verified, and how one appears whole or not at all.
 
 Each file is opened once, without following links, read whole, and those very bytes are checked and used: what was
 verified is what is served. The format: `models/README.md`.
@@ -7,9 +7,10 @@ verified is what is served. The format: `models/README.md`.
 import hashlib
 import io
 import os
+import shutil
 import stat
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -23,18 +24,26 @@ from models.manifest import (
     GOLDEN_FILE,
     MANIFEST_FILE,
     Calibration,
+    FileRecord,
     GraphName,
     Manifest,
     Record,
     ScoreName,
     graph_file,
 )
-from service.errors import BundleError
 
 _MAX_MANIFEST_BYTES = 1 << 20
 _MAX_FILE_BYTES = 256 << 20
 
 _Parsed = TypeVar("_Parsed", bound=Record)
+
+
+class BundleError(Exception):
+    """A bundle is missing, or not what its manifest says. `detail`, one sentence, may hold paths and values."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
 
 
 @dataclass(frozen=True)
@@ -68,12 +77,13 @@ def find(models_dir: Path, wanted: Collection[str] = ()) -> list[Path]:
 
 
 def load(directory: Path) -> Bundle:
-    """The bundle in a directory. Raises BundleError, which says which file is wrong and how."""
+    """The bundle in a directory; of its files those that a program uses. Raises BundleError, which names the file."""
     text = _read(directory / MANIFEST_FILE, _MAX_MANIFEST_BYTES)
     manifest = _parsed(directory / MANIFEST_FILE, text, Manifest)
-    if (manifest.name, str(manifest.version)) != (directory.parent.name, directory.name):
+    place = directory.absolute()
+    if (manifest.name, str(manifest.version)) != (place.parent.name, place.name):
         raise BundleError(f"{directory}: its manifest is that of {manifest.name}/{manifest.version}.")
-    files = {name: _verified(directory / name, manifest) for name in manifest.files if _is_served(name)}
+    files = {name: _verified(directory / name, record) for name, record in manifest.files.items() if _is_used(name)}
     return Bundle(
         manifest=manifest,
         digest=hashlib.sha256(text).hexdigest(),
@@ -83,13 +93,61 @@ def load(directory: Path) -> Bundle:
     )
 
 
-def _is_served(name: str) -> bool:
-    """Card and figures are for people: not read here, so not checked."""
+def verify(directory: Path) -> Bundle:
+    """As `load`, but every file is checked, also those for people: card, report and pictures. Raises BundleError."""
+    bundle = load(directory)
+    for name, record in bundle.manifest.files.items():
+        if not _is_used(name):
+            _verified(directory / name, record)
+    return bundle
+
+
+def file_records(directory: Path) -> dict[str, FileRecord]:
+    """Size and digest of every file below a directory but its manifest, by path, in alphabetical order."""
+    records = {}
+    for path in sorted(directory.rglob("*")):
+        if path.is_file() and path.name != MANIFEST_FILE:
+            content = path.read_bytes()
+            record = FileRecord(size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+            records[path.relative_to(directory).as_posix()] = record
+    return records
+
+
+def publish(target: Path, write: Callable[[Path], object], *, replace: bool = False) -> None:
+    """Let `write` fill a hidden sibling of `target`, bring it to disk, and only then give it its name.
+
+    A killed process may leave the hidden directory `.<version>-<pid>`, which no reader of bundles looks at. With
+    `replace`, the old bundle is moved aside just before; a kill between the two renames leaves none of the name.
+    Raises BundleError where `target` exists and is not to be replaced.
+    """
+    refusal = BundleError(f"{target} exists, and a bundle is never changed.")
+    if target.exists() and not replace:
+        raise refusal
+    partial = target.with_name(f".{target.name}-{os.getpid()}")
+    aside = target.with_name(f"{partial.name}-old")
+    try:
+        partial.mkdir(parents=True)
+        write(partial)
+        for path in (*partial.rglob("*"), partial):
+            _fsync(path)
+        if replace and target.exists():
+            target.rename(aside)
+        try:
+            partial.rename(target)
+        except OSError as error:  # somebody else was faster
+            raise refusal from error
+        _fsync(target.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _is_used(name: str) -> bool:
+    """Card, report and pictures are for people: no program needs them."""
     return name == CALIBRATION_FILE or name.endswith((".onnx", ".npz"))
 
 
-def _verified(path: Path, manifest: Manifest) -> bytes:
-    record = manifest.files[path.name]
+def _verified(path: Path, record: FileRecord) -> bytes:
     data = _read(path, min(record.size_bytes, _MAX_FILE_BYTES))
     digest = hashlib.sha256(data).hexdigest()
     if len(data) != record.size_bytes or digest != record.sha256:
@@ -140,3 +198,11 @@ def _arrays(path: Path, data: bytes) -> dict[str, npt.NDArray[Any]]:
             return dict(archive)
     except (ValueError, OSError, zipfile.BadZipFile) as error:
         raise BundleError(f"{path}: not a readable npz archive.") from error
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
