@@ -1,4 +1,4 @@
-"""Networks learn for the same time of one core, each from the start, and are told apart on the held-out digits.
+"""Networks learn for the same time of one core, each from the start, and are compared on the held-out digits.
 
 A candidate's rate is measured first and turned into steps. Time is the processor's, so that work beside it does not
 count. No test digits take part, and no stage but the first. `python -m benchmarks.bake_off --minutes 6`
@@ -12,14 +12,16 @@ import torch
 from torch import Generator
 from tqdm import tqdm
 
-from training import autoencoder, config, data, fit
-from training.autoencoder import Autoencoder
+from training import config
 from training.config import Config, ConvTower, MlpNetwork
-from training.data import Digits, Mnist, to_pixels
+from training.data.mnist import Digits, Mnist, load_mnist, split, to_pixels
 from training.evaluation.likelihood import SEED, binarised, curve
 from training.evaluation.reconstruction import rebuilt, squared_errors
-from training.model import of_torch
-from training.stage import State
+from training.learning import run
+from training.learning.stage import State
+from training.model import autoencoder
+from training.model.autoencoder import Autoencoder
+from training.model.functions import of_torch
 
 RATE_STEPS = 60  # to measure a rate by, half a minute
 NLL_IMAGES, NLL_DRAWS = 1_000, 100
@@ -34,7 +36,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="candidates (default: all)")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    base, mnist = config.read(arguments.config), data.load(arguments.data)
+    base, mnist = config.read(arguments.config), load_mnist(arguments.data)
     base = base.model_copy(update={"objective": base.objective.model_copy(update={"tightening": None})})
     print("| candidate | encoder / decoder / prior, M | images/s | epochs | minutes | −ELBO | NLL k=100 | grey MSE |")
     print("|---|---|---:|---:|---:|---:|---:|---:|", flush=True)
@@ -66,11 +68,11 @@ def candidates(base: Config) -> dict[str, Config]:
 
 def compete(candidate: Config, mnist: Mnist, minutes: float) -> str:
     """The rest of a candidate's row."""
-    train, held_out = data.split(mnist.train, candidate.data.validation_rows, candidate.run.seed)
+    train, held_out = split(mnist.train, candidate.data.validation_rows, candidate.run.seed)
     model = autoencoder.build(candidate)
     rate = images_per_second(candidate, train)
     images = round(rate * 60 * minutes)
-    stage = fit.stages(for_one_epoch(candidate), drawn(train, images), held_out)[0]
+    stage = run.stages(for_one_epoch(candidate), drawn(train, images), held_out)[0]
     state = State(model, stage, Generator().manual_seed(candidate.run.seed), 0.0)
     start = time.process_time()
     for _ in tqdm(range(stage.steps), unit="step"):
@@ -83,7 +85,7 @@ def compete(candidate: Config, mnist: Mnist, minutes: float) -> str:
 
 
 def for_one_epoch(candidate: Config) -> Config:
-    """Of as many images as there is time for, lest epochs that are not whole be rounded: an epoch is a nat or two."""
+    """Of as many images as there is time for, so that no part of an epoch is rounded away: an epoch is a nat or two."""
     return candidate.model_copy(update={"training": candidate.training.model_copy(update={"epochs": 1})})
 
 
@@ -97,7 +99,7 @@ def drawn(digits: Digits, count: int) -> Digits:
 
 def images_per_second(candidate: Config, train: Digits) -> float:
     """Of one core: training steps, after some to warm up."""
-    stage = fit.stages(for_one_epoch(candidate), train, train)[0]
+    stage = run.stages(for_one_epoch(candidate), train, train)[0]
     state = State(autoencoder.build(candidate), stage, Generator().manual_seed(1), 0.0)
     for number in range(RATE_STEPS):
         if number == RATE_STEPS // 3:

@@ -113,7 +113,7 @@ def test_tightening_needs_a_joint_prior() -> None:
 
 
 def test_unreadable_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"absent.toml can't be read"):
+    with pytest.raises(ConfigError, match=r"absent.toml cannot be read"):
         configuration.read(tmp_path / "absent.toml")
     (tmp_path / "broken.toml").write_text("[bundle")
     with pytest.raises(ConfigError, match=r"broken.toml is not TOML"):

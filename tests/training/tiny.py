@@ -11,12 +11,12 @@ from tempfile import mkdtemp
 import numpy as np
 import torch
 
-from training import data, export
-from training.autoencoder import Autoencoder, build
+from training.commands.export import write_bundle
 from training.config import Config, parse
-from training.data import Mnist
+from training.data.mnist import Mnist, load_mnist
 from training.evaluation.protocol import Protocol
-from training.model import Model
+from training.model.autoencoder import Autoencoder, build
+from training.model.functions import Model
 
 DATA = Path(__file__).parents[1] / "data"
 PROTOCOL = Protocol(
@@ -37,7 +37,7 @@ LOG_TWO_PI = math.log(2 * math.pi)
 @cache
 def mnist() -> Mnist:
     """The sample of real digits, 300 to learn from and 300 to test on."""
-    return data.load(DATA, digests=json.loads((DATA / "digests.json").read_text()))
+    return load_mnist(DATA, digests=json.loads((DATA / "digests.json").read_text()))
 
 
 def config(kind: str) -> Config:
@@ -79,7 +79,7 @@ def bundle(kind: str) -> Path:
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     directory = home / f"tiny-{kind}" / "1"
     directory.mkdir(parents=True)
-    export.write_bundle(directory, autoencoder(kind), config(kind), mnist(), PROTOCOL)
+    write_bundle(directory, autoencoder(kind), config(kind), mnist(), PROTOCOL)
     return directory
 
 

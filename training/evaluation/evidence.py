@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the name that torch users expect)
 from numpy.typing import NDArray
 
-from training.model import FloatArray, Model, chunks
-from training.objectives import LOG_TWO_PI, importance_weighted_bound
+from training.model.functions import FloatArray, Model, chunks
+from training.model.objectives import LOG_TWO_PI, importance_weighted_bound
 
 Float64Array = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ from typing import TypeVar
 from numpy.typing import NDArray
 from torch import Tensor
 
-from training.data import Digits
+from training.data.mnist import Digits
 
 Rows = TypeVar("Rows", NDArray, Tensor)
 

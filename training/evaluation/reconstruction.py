@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 
 from models.manifest import Metric
-from training.data import CLASSES
-from training.evaluation.findings import Cell, Findings, Table
-from training.model import FloatArray, IntArray, Model, chunks
+from training.data.mnist import CLASSES
+from training.evaluation.metrics import Cell, Measurements, Table
+from training.model.functions import FloatArray, IntArray, Model, chunks
 
 WORST = 100
 LEAST_MSE = 1e-10  # an image without error would have an infinite signal-to-noise ratio; this is 100 dB
@@ -21,7 +21,7 @@ C1, C2 = 0.01**2, 0.03**2
 Float64Array = NDArray[np.float64]
 
 
-def reconstruction(model: Model, pixels: FloatArray, labels: IntArray, train_pixels: FloatArray) -> Findings:
+def reconstruction(model: Model, pixels: FloatArray, labels: IntArray, train_pixels: FloatArray) -> Measurements:
     """Squared error, signal-to-noise ratio and structural similarity of test digits, by digit, and the worst of them.
 
     pixels, train_pixels: (n, 1, 28, 28) and (m, 1, 28, 28); labels: (n,). The training digits are for PCA alone.
@@ -70,7 +70,7 @@ def reconstruction(model: Model, pixels: FloatArray, labels: IntArray, train_pix
         ("row", "label", "mse"),
         tuple((int(row), int(labels[row]), float(mse[row])) for row in order),
     )
-    return Findings(metrics, {"reconstruction_by_digit": by_digit, "reconstruction_worst": worst})
+    return Measurements(metrics, {"reconstruction_by_digit": by_digit, "reconstruction_worst": worst})
 
 
 def rebuilt(model: Model, pixels: FloatArray) -> FloatArray:

@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from training.data import CLASSES, Digits, to_pixels
-from training.evaluation.findings import Table
+from training.data.mnist import CLASSES, Digits, to_pixels
+from training.evaluation.metrics import Table
 from training.evaluation.protocol import strided
 from training.figures.canvas import BLUE, INK, ORANGE, QUIET, blank, styled
-from training.model import FloatArray, IntArray, Model
+from training.model.functions import FloatArray, IntArray, Model
 
 # Paul Tol's muted scheme and black; each digit is named in the plot too, so colour is not the only key.
 DIGIT_COLOURS = (
@@ -27,7 +27,7 @@ def latents(model: Model, digits: Digits, count: int = 3000) -> Figure:
     """Posterior means of test digits by class: every pair of up to three dimensions; of more, two views of them all.
 
     One view knows no labels: principal components. The other looks for them: linear discriminants, which are fitted to
-    other test digits than those shown, lest it part them by chance.
+    other test digits than those shown, so that it does not part them by chance.
     """
     chosen = strided(digits, 2 * count)
     means, labels = model.encode(to_pixels(chosen.images).numpy())[0], chosen.labels.numpy()

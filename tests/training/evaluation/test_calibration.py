@@ -7,10 +7,10 @@ import pytest
 
 from tests.training import tiny
 from tests.training.tiny import LOG_TWO_PI, blind_vae
-from training import model as model_module
-from training.data import to_pixels
+from training.data.mnist import to_pixels
 from training.evaluation.calibration import calibration, scores
-from training.model import of_torch
+from training.model import functions
+from training.model.functions import of_torch
 
 
 def pixels() -> np.ndarray:
@@ -60,6 +60,6 @@ def test_autoencoder_has_no_score_but_the_error():
 def test_percentiles_do_not_depend_on_how_many_rows_are_scored_at_once(monkeypatch):
     model = of_torch(tiny.autoencoder("vae"))
     whole = calibration(model, pixels()).scores
-    monkeypatch.setattr(model_module, "ROWS", 17)
+    monkeypatch.setattr(functions, "ROWS", 17)
     for name, values in calibration(model, pixels()).scores.items():
         assert values == pytest.approx(whole[name], rel=1e-5), name

@@ -7,7 +7,7 @@ from models.manifest import Metric
 from tests.training.tiny import blind_vae
 from training.errors import CollapseError
 from training.evaluation import collapse
-from training.model import Model
+from training.model.functions import Model
 
 SOUND = {
     "kl": 25.0,

@@ -8,11 +8,11 @@ import torch
 
 from tests.training import tiny
 from tests.training.tiny import LOG_TWO_PI, blind_vae
-from training.data import to_pixels
+from training.data.mnist import to_pixels
 from training.evaluation import evidence
 from training.evaluation.likelihood import binarised
-from training.model import of_torch
-from training.objectives import bernoulli_log_likelihood, gaussian_log_likelihood
+from training.model.functions import of_torch
+from training.model.objectives import bernoulli_log_likelihood, gaussian_log_likelihood
 
 
 def binary() -> np.ndarray:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.training import tiny
-from training.data import to_pixels
+from training.data.mnist import to_pixels
 from training.evaluation import latents
-from training.model import Model, of_torch
+from training.model.functions import Model, of_torch
 
 PIXELS = to_pixels(tiny.mnist().test.images).numpy()
 LABELS = tiny.mnist().test.labels.numpy()
@@ -22,19 +22,19 @@ def probe(train_means, train_labels, means, labels) -> float:
 
 @pytest.mark.parametrize("kind", ["ae", "vae"])
 def test_every_question_is_asked_and_units_are_counted_for_a_vae(kind):
-    findings = latents.latents(of_torch(tiny.autoencoder(kind)), PIXELS, LABELS, PIXELS[:50], LABELS[:50])
+    measured = latents.latents(of_torch(tiny.autoencoder(kind)), PIXELS, LABELS, PIXELS[:50], LABELS[:50])
     names = {"label_accuracy", "probe_accuracy"} | ({"active_units"} if kind == "vae" else set())
-    assert findings.metrics.keys() == names
-    assert "50 training images, 300 test images" in findings.metrics["probe_accuracy"].meaning
+    assert measured.metrics.keys() == names
+    assert "50 training images, 300 test images" in measured.metrics["probe_accuracy"].meaning
 
 
 @pytest.mark.parametrize(("weights", "share"), [((0.5, 0.5), 0.25), ((0.001, 0.999), 0.75)])
 def test_label_is_the_likeliest_one_by_weight_and_density(weights, share):
     model = tiny.blind_vae(mean=-0.5, prior_means=(-1.0, 1.0), weights=weights)  # nearer to label 0, by e² to 1
-    findings = latents.label_accuracy(model, PIXELS[:4], np.array([0, 1, 1, 1]))
-    assert findings.metrics["label_accuracy"].value == share
+    measured = latents.label_accuracy(model, PIXELS[:4], np.array([0, 1, 1, 1]))
+    assert measured.metrics["label_accuracy"].value == share
     wanted = (("0", 1, 1.0), ("1", 3, 0.0)) if share == 0.25 else (("0", 1, 0.0), ("1", 3, 1.0))
-    assert findings.tables["label_by_digit"].rows == wanted
+    assert measured.tables["label_by_digit"].rows == wanted
 
 
 def test_unit_is_active_if_its_mean_varies():

@@ -8,10 +8,10 @@ import pytest
 
 from tests.training import tiny
 from tests.training.tiny import blind_vae
-from training import model as model_module
-from training.data import to_pixels
+from training.data.mnist import to_pixels
 from training.evaluation import likelihood
-from training.model import Model, of_torch
+from training.model import functions
+from training.model.functions import Model, of_torch
 
 
 def pixels(repeats: int = 1) -> np.ndarray:
@@ -133,7 +133,7 @@ def test_figures_do_not_depend_on_how_many_rows_are_measured_at_once(monkeypatch
         return {name: metric.value for name, metric in found.items()}
 
     whole = measured()
-    monkeypatch.setattr(model_module, "ROWS", 17)
+    monkeypatch.setattr(functions, "ROWS", 17)
     for name, value in measured().items():
         # float32 holds the 550 nats of one image to 3e-5; other draws would move each figure by far more
         assert value == pytest.approx(whole[name], abs=1e-4), name

@@ -5,16 +5,16 @@ import pytest
 from torch import nn
 
 from tests.training import tiny
-from training.data import Digits, to_pixels
+from training.data.mnist import Digits, to_pixels
 from training.evaluation import memorisation
-from training.evaluation.judge import Judge
+from training.evaluation.classifier import Classifier
 from training.evaluation.protocol import Protocol
-from training.model import Model, uniform
+from training.model.functions import Model, uniform
 
 
-def flat_judge() -> Judge:
+def flat_classifier() -> Classifier:
     """Its features are every fourth pixel."""
-    return Judge(nn.Sequential(nn.AvgPool2d(4), nn.Flatten()), nn.Identity())
+    return Classifier(nn.Sequential(nn.AvgPool2d(4), nn.Flatten()), nn.Identity())
 
 
 def showing(digits: Digits) -> Model:
@@ -32,7 +32,7 @@ def showing(digits: Digits) -> Model:
 
 def found(digits: Digits, samples: int = 100, **counts: int):
     mnist, protocol = tiny.mnist(), Protocol(samples=samples, **counts)
-    return memorisation.memorisation(showing(digits), flat_judge(), mnist.train, mnist.test, protocol)
+    return memorisation.memorisation(showing(digits), flat_classifier(), mnist.train, mnist.test, protocol)
 
 
 def test_copies_are_found_out():
@@ -60,15 +60,15 @@ def test_a_few_copies_among_new_digits_lead_the_closest_pairs():
     train, test = tiny.mnist()[:2]
     images, labels = test.images[:60].clone(), test.labels[:60]
     images[41], images[7] = train.images[250], train.images[3]
-    findings = found(Digits(images, labels), samples=60)
-    table = findings.tables["closest_pairs"]
+    measured = found(Digits(images, labels), samples=60)
+    table = measured.tables["closest_pairs"]
     assert len(table.rows) == 20
     assert table.rows[0] == (7, 7, 3, int(train.labels[3]), 0)
     assert table.rows[1] == (41, 1, 250, int(train.labels[250]), 0)
     distances = [row[-1] for row in table.rows]
     assert distances == sorted(distances)
     assert distances[2] > 0
-    assert 2 / 60 <= findings.metrics["nearer_than_test_share"].value < 0.1
+    assert 2 / 60 <= measured.metrics["nearer_than_test_share"].value < 0.1
 
 
 def test_pairs_are_the_pictures_of_the_table():

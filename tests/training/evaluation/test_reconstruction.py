@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tests.training import tiny
-from training.data import to_pixels
+from training.data.mnist import to_pixels
 from training.evaluation import reconstruction
 from training.evaluation.reconstruction import C1, C2, structural_similarity
-from training.model import Model, of_torch
+from training.model.functions import Model, of_torch
 
 PIXELS = to_pixels(tiny.mnist().test.images).numpy()
 LABELS = tiny.mnist().test.labels.numpy()
@@ -43,14 +43,14 @@ def test_perfect_reconstruction_has_finite_figures():
 
 
 def test_figures_by_digit_are_parts_of_the_whole():
-    findings = found(of_torch(tiny.autoencoder("vae")))
-    table = findings.tables["reconstruction_by_digit"]
+    measured = found(of_torch(tiny.autoencoder("vae")))
+    table = measured.tables["reconstruction_by_digit"]
     assert [row[0] for row in table.rows] == list("0123456789")
     images = np.array([row[1] for row in table.rows])
     assert images.sum() == len(PIXELS)
     for column, name in enumerate(("mse", "psnr", "ssim"), start=2):
         whole = images @ np.array([row[column] for row in table.rows]) / len(PIXELS)
-        assert findings.metrics[f"reconstruction_{name}"].value == pytest.approx(whole)
+        assert measured.metrics[f"reconstruction_{name}"].value == pytest.approx(whole)
     assert table.rows[3][2] != table.rows[4][2]
 
 

@@ -1,4 +1,4 @@
-"""Figures on samples, on models and judges made by hand whose answers are known."""
+"""Figures on samples, on models and classifiers made by hand whose answers are known."""
 
 import numpy as np
 import pytest
@@ -6,12 +6,11 @@ import torch
 from torch import nn
 
 from tests.training import tiny
-from training.data import Digits
-from training.evaluation import judge as judges
+from training.data.mnist import Digits
 from training.evaluation import samples
-from training.evaluation.judge import Judge
+from training.evaluation.classifier import Classifier, load
 from training.evaluation.protocol import Protocol
-from training.model import Model, of_torch, uniform
+from training.model.functions import Model, of_torch, uniform
 
 COUNT = 500
 PROTOCOL = Protocol(samples=60)
@@ -39,9 +38,9 @@ class FirstPixels(nn.Module):
         return images[:, 0, 0, :10]
 
 
-def reader() -> Judge:
+def reader() -> Classifier:
     """Reads the painter's images without an error."""
-    return Judge(FirstPixels(), nn.Identity())
+    return Classifier(FirstPixels(), nn.Identity())
 
 
 def test_labels_are_asked_in_turn_and_row_is_the_same_whatever_the_count():
@@ -74,16 +73,16 @@ def test_labels_that_nobody_asked_for_follow_the_class_weights():
     assert (labels == 0).mean() == pytest.approx(0.7, abs=0.03)
 
 
-def test_confirmed_share_counts_what_the_judge_reads():
+def test_confirmed_share_counts_what_the_classifier_reads():
     model = painter(limit=1.0)
     noise = np.random.Generator(np.random.Philox(samples.SEED)).standard_normal((COUNT, 2), np.float32)[:, 1]
     images, labels = samples.drawn(model, COUNT, samples.SEED)
     cooler, _ = samples.drawn(model, COUNT, samples.SEED, samples.COOLER)
-    findings = samples.confirmed(reader(), images, labels, cooler)
+    measured = samples.confirmed(reader(), images, labels, cooler)
     right = np.abs(noise) <= 1
-    assert findings.metrics["sample_label_confirmed"].value == pytest.approx(right.mean())
-    assert findings.metrics["sample_label_confirmed_t08"].value == pytest.approx((np.abs(0.8 * noise) <= 1).mean())
-    label, share, _ = findings.tables["sample_label_by_digit"].rows[3]
+    assert measured.metrics["sample_label_confirmed"].value == pytest.approx(right.mean())
+    assert measured.metrics["sample_label_confirmed_t08"].value == pytest.approx((np.abs(0.8 * noise) <= 1).mean())
+    label, share, _ = measured.tables["sample_label_by_digit"].rows[3]
     assert (label, share) == ("3", pytest.approx(right[3::10].mean()))
 
 
@@ -151,8 +150,8 @@ def test_blur_keeps_the_ink_and_spreads_it():
 @pytest.mark.parametrize("kind", ["ae", "vae"])
 def test_every_figure_of_a_model_is_found_and_more_damage_is_farther_away(kind):
     mnist = tiny.mnist()
-    findings = samples.samples(of_torch(tiny.autoencoder(kind)), judges.load(), mnist.train, mnist.test, PROTOCOL)
-    assert set(findings.metrics) == {
+    measured = samples.samples(of_torch(tiny.autoencoder(kind)), load(), mnist.train, mnist.test, PROTOCOL)
+    assert set(measured.metrics) == {
         "judge_accuracy",
         "sample_label_confirmed",
         "sample_label_confirmed_t08",
@@ -164,21 +163,21 @@ def test_every_figure_of_a_model_is_found_and_more_damage_is_farther_away(kind):
         "coverage",
         "coverage_real",
     }
-    values = {name: metric.value for name, metric in findings.metrics.items()}
+    values = {name: metric.value for name, metric in measured.metrics.items()}
     assert values["judge_accuracy"] > 0.95
     assert values["sample_label_confirmed"] < 0.5  # the model is untrained
     assert values["frechet_distance"] > 2 * values["frechet_distance_floor"]
     assert values["coverage"] < 0.2 < values["coverage_real"]
-    ruler = dict(findings.tables["frechet_ruler"].rows)
+    ruler = dict(measured.tables["frechet_ruler"].rows)
     floor, weak, strong, *_, rebuilt = ruler.values()
     assert floor == values["frechet_distance_floor"]
     assert floor < strong
     assert weak < strong < rebuilt
-    assert all("60" in metric.meaning for metric in findings.metrics.values())
+    assert all("60" in metric.meaning for metric in measured.metrics.values())
 
 
 def test_test_digits_as_samples_have_no_distance():
-    real = judges.load().features(np.float32(tiny.mnist().test.images[:60, None]) / 255)
+    real = load().features(np.float32(tiny.mnist().test.images[:60, None]) / 255)
     metrics = samples.distances(real, real[::-1], real).metrics
     assert metrics["frechet_distance"].value == pytest.approx(0, abs=1e-4)
     assert metrics["coverage"].value == 1
@@ -186,5 +185,5 @@ def test_test_digits_as_samples_have_no_distance():
 
 def test_more_digits_than_there_are_is_all_of_them():
     test = Digits(*(part[:40] for part in tiny.mnist().test))
-    findings = samples.samples(of_torch(tiny.autoencoder("ae")), judges.load(), tiny.mnist().train, test, PROTOCOL)
-    assert "against 40 test digits" in findings.metrics["density"].meaning
+    measured = samples.samples(of_torch(tiny.autoencoder("ae")), load(), tiny.mnist().train, test, PROTOCOL)
+    assert "against 40 test digits" in measured.metrics["density"].meaning
