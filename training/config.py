@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from models.manifest import BundleName
 from training.errors import ConfigError
@@ -210,7 +211,7 @@ def parse(text: str | bytes, source: str) -> Config:
         raise ConfigError(f"{source}: {'; '.join(map(_sentence, problems))}") from error
 
 
-def _sentence(problem: dict) -> str:
+def _sentence(problem: ErrorDetails) -> str:
     key = ".".join(str(part) for part in problem["loc"] if part not in TAGS)
     if problem["type"] == "union_tag_invalid":
         key = f"{key}.kind"

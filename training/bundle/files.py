@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,7 @@ def publish(target: Path, write: Callable[[Path], object], *, replace: bool = Fa
         bundles.publish(target, write, replace=replace)
 
 
-def golden_vectors(model: Model, test: Digits) -> dict[str, NDArray]:
+def golden_vectors(model: Model, test: Digits) -> dict[str, NDArray[Any]]:
     """The arrays of golden.npz: the first eight test digits of different labels, noise, and the model's answers."""
     firsts = {int(label): row for row, label in reversed(list(enumerate(test.labels)))}
     rows = sorted(firsts.values())[:8]
@@ -56,7 +57,7 @@ def run_of(model: Model) -> golden.Run:
     """The model's functions, which go by position, called by the names of their tensors."""
     specs = _specs(model)
 
-    def run(graph: GraphName, inputs: Mapping[str, NDArray], outputs: Sequence[str]) -> dict[str, NDArray]:
+    def run(graph: GraphName, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
         answers = model.functions[graph](*(inputs[tensor.name] for tensor in specs[graph].inputs))
         return {tensor.name: answer for tensor, answer in zip(specs[graph].outputs, answers, strict=True)}
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when onnxruntime is imported
 
+from typing import Any
+
 import onnx
 import onnxruntime
 import torch
@@ -23,7 +25,7 @@ RANDOM_NODES = frozenset(
     {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli", "Dropout"}
 )
 CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
-DTYPES = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.INT64: "int64"}
+DTYPES: Mapping[int, str] = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.INT64: "int64"}
 
 
 def to_onnx(module: nn.Module, example: tuple[Tensor, ...], spec: GraphSpec, metadata: Mapping[str, str]) -> bytes:
@@ -52,11 +54,13 @@ def to_onnx(module: nn.Module, example: tuple[Tensor, ...], spec: GraphSpec, met
             )
     except Exception as error:
         raise ExportError(f"torch cannot export {type(module).__name__} to ONNX: {error}") from error
+    assert program is not None  # with dynamo=True it is a program
     graph = program.model_proto
     _strip(graph)
     graph.graph.name = type(module).__name__.lower()
     onnx.helper.set_model_props(graph, dict(metadata))
-    return graph.SerializeToString(deterministic=True)
+    serialised: bytes = graph.SerializeToString(deterministic=True)
+    return serialised
 
 
 def check(serialised: bytes, spec: GraphSpec) -> None:
@@ -111,7 +115,7 @@ def as_function(serialised: bytes, threads: int = 2, outputs: Sequence[str] | No
     run = session(serialised, threads)
     names = [tensor.name for tensor in run.get_inputs()]
 
-    def function(*arrays: NDArray) -> tuple[FloatArray, ...]:
+    def function(*arrays: NDArray[Any]) -> tuple[FloatArray, ...]:
         try:
             return tuple(run.run(outputs, dict(zip(names, arrays, strict=True))))
         except Exception as error:

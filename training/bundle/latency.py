@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,10 +44,10 @@ def latency(
     return Measurements(tables={"latency": table})
 
 
-def inputs(spec: GraphSpec, rows: int) -> list[NDArray]:
+def inputs(spec: GraphSpec, rows: int) -> list[NDArray[Any]]:
     """Arrays that a graph may be asked about: uniform pixels, standard normal latents and noise, labels in turn."""
     random = np.random.Generator(np.random.Philox(0))
-    arrays: list[NDArray] = []
+    arrays: list[NDArray[Any]] = []
     for tensor in spec.inputs:
         if tensor.dtype == "int64":
             arrays.append(np.arange(rows) % 2)
@@ -57,7 +58,7 @@ def inputs(spec: GraphSpec, rows: int) -> list[NDArray]:
     return arrays
 
 
-def timed(function: Function, arrays: list[NDArray], clock: Callable[[], float]) -> float:
+def timed(function: Function, arrays: list[NDArray[Any]], clock: Callable[[], float]) -> float:
     """Median seconds of a call, over as many as half a second allows, five at least and two hundred at most."""
     for _ in range(WARM_UP):
         function(*arrays)

@@ -4,6 +4,7 @@ The bounds hold for float32 on one machine; a bundle's own golden vectors leave 
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ def check_parity(
     """
     means, _ = wanted.encode(images)
     largest: dict[str, float] = {}
-    questions: tuple[tuple[GraphName, tuple[str, ...], tuple[NDArray, ...]], ...] = (
+    questions: tuple[tuple[GraphName, tuple[str, ...], tuple[NDArray[Any], ...]], ...] = (
         ("encoder", ("mean", "log_var"), (images,)),
         ("decoder", ("image", "logit"), (means,)),
         ("prior", ("latent",), (noise, labels)),
@@ -57,7 +58,7 @@ def check_parity(
     return largest
 
 
-def _batches(arrays: tuple[NDArray, ...], batch: int) -> Iterator[tuple[NDArray, ...]]:
+def _batches(arrays: tuple[NDArray[Any], ...], batch: int) -> Iterator[tuple[NDArray[Any], ...]]:
     for start in range(0, len(arrays[0]), batch):
         yield tuple(array[start : start + batch] for array in arrays)
 

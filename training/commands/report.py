@@ -187,11 +187,12 @@ def draw(directory: Path, model: Model, mnist: Mnist, tables: Mapping[str, Table
 
 def _training(directory: Path) -> list[str]:
     try:
-        return json.loads((directory / REPORT_FILE).read_text(encoding="utf-8"))["training"]
+        lines: list[str] = json.loads((directory / REPORT_FILE).read_text(encoding="utf-8"))["training"]
     except OSError as error:
         raise ExportError(
             f"{directory} has no {REPORT_FILE} with an account of the training: name the --run"
         ) from error
+    return lines
 
 
 def _agree(name: str, one: Metric, other: Metric) -> bool:

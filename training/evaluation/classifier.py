@@ -100,7 +100,9 @@ def new_network(fine: int, coarse: int, seed: int) -> nn.Sequential:
             nn.Linear(49 * coarse, 64),
             nn.SiLU(),
         )
-        return nn.Sequential(body, nn.Linear(64, len(CLASSES))).to(memory_format=torch.channels_last)
+        network = nn.Sequential(body, nn.Linear(64, len(CLASSES)))
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+        return network
 
 
 def learn(network: nn.Module, digits: Digits, epochs: int, seed: int, augment: Augment | None = None) -> None:

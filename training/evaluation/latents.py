@@ -111,7 +111,8 @@ def logistic_regression(features: NDArray[np.float64], labels: IntArray) -> NDAr
 
 def predicted(features: NDArray[np.float64], weights: NDArray[np.float64]) -> IntArray:
     """The likeliest label (n,) of features (n, d) under weights (d + 1, 10)."""
-    return (_with_one(features) @ weights).argmax(1)
+    labels: IntArray = (_with_one(features) @ weights).argmax(1)
+    return labels
 
 
 def _with_one(features: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ Hoffman & Johnson 2016 (the divergence cut in two).
 
 import hashlib
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,7 +48,7 @@ def lower_bound(model: Model, pixels: FloatArray, labels: IntArray) -> Measureme
     about = f"{len(binary):,} test images binarised once with seed {SEED}, one draw of z each"
     label_nats = math.log(len(model.class_weights))
 
-    def metric(values: NDArray, meaning: str) -> Metric:
+    def metric(values: NDArray[Any], meaning: str) -> Metric:
         return Metric(value=float(values.mean(dtype=np.float64)), unit=NATS, meaning=f"{meaning}; {about}")
 
     return Measurements(

@@ -81,7 +81,8 @@ def rebuilt(model: Model, pixels: FloatArray) -> FloatArray:
 
 def squared_errors(pixels: FloatArray, images: FloatArray) -> Float64Array:
     """Mean squared difference per pixel of each of two times n images (n, 1, 28, 28), float64 (n,)."""
-    return np.square(pixels - images, dtype=np.float64).mean((1, 2, 3))
+    errors: Float64Array = np.square(pixels - images, dtype=np.float64).mean((1, 2, 3))
+    return errors
 
 
 def structural_similarity(first: FloatArray, second: FloatArray) -> Float64Array:
@@ -97,7 +98,8 @@ def structural_similarity(first: FloatArray, second: FloatArray) -> Float64Array
     variances = local(x * x) - mean_x**2 + local(y * y) - mean_y**2
     covariance = local(x * y) - mean_x * mean_y
     luminance = (2 * mean_x * mean_y + C1) / (mean_x**2 + mean_y**2 + C1)
-    return (luminance * (2 * covariance + C2) / (variances + C2)).mean((1, 2))
+    similarity: Float64Array = (luminance * (2 * covariance + C2) / (variances + C2)).mean((1, 2))
+    return similarity
 
 
 def pca_mse(train: FloatArray, test: FloatArray, components: int) -> float:

@@ -166,7 +166,9 @@ def ruler(
 def blurred(pixels: FloatArray) -> FloatArray:
     """Each pixel as the mean of the 3×3 around it, with paper beyond the edge; same shape."""
     padded = np.pad(pixels, ((0, 0), (0, 0), (1, 1), (1, 1)))
-    return sum(padded[..., row : row + 28, column : column + 28] for row in range(3) for column in range(3)) / 9
+    moved = [padded[..., row : row + 28, column : column + 28] for row in range(3) for column in range(3)]
+    means: FloatArray = sum(moved, np.zeros_like(pixels)) / np.float32(9)
+    return means
 
 
 def frechet(first: FloatArray, second: FloatArray) -> float:
@@ -202,4 +204,5 @@ def radius(real: FloatArray) -> NDArray[np.float64]:
 def squared_distances(rows: FloatArray, others: FloatArray) -> NDArray[np.float64]:
     """Squared Euclidean distances (n, m) of rows (n, f) to others (m, f), in float64: near ones are not cancelled."""
     a, b = rows.astype(np.float64), others.astype(np.float64)
-    return (np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2 * a @ b.T).clip(0)
+    squared: NDArray[np.float64] = np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2 * a @ b.T
+    return squared.clip(0)

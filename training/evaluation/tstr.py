@@ -63,7 +63,8 @@ def read(digits: Digits, test: Digits, epochs: int, seed: int) -> NDArray[np.boo
     """Which test digits (n,) a classifier reads right that learned from `digits` alone."""
     network = new_network(FINE, COARSE, seed)
     learn(network, digits, epochs, seed)
-    return through(network, to_pixels(test.images).numpy()).argmax(1) == test.labels.numpy()
+    right: NDArray[np.bool_] = through(network, to_pixels(test.images).numpy()).argmax(1) == test.labels.numpy()
+    return right
 
 
 def accuracy(name: str, right: NDArray[np.bool_], learned: str) -> dict[str, Metric]:

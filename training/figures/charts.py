@@ -33,6 +33,7 @@ def latents(model: Model, digits: Digits, count: int = 3000) -> Figure:
     means, labels = model.encode(to_pixels(chosen.images).numpy())[0], chosen.labels.numpy()
     shown, shown_labels = means[::2], labels[::2]
     few = model.latent_dim <= 3
+    views: list[tuple[str, NDArray[Any], list[str]]]
     if few:
         pairs = [(a, b) for a in range(model.latent_dim) for b in range(a + 1, model.latent_dim)]
         views = [("", shown[:, pair], [f"latent {axis + 1}" for axis in pair]) for pair in pairs]
@@ -154,7 +155,7 @@ def anchors(rows: Sequence[Anchor]) -> Figure:
     return figure
 
 
-def _by_class(axes: Axes, points: FloatArray, labels: IntArray) -> None:
+def _by_class(axes: Axes, points: NDArray[Any], labels: IntArray) -> None:
     """Points (n, 2) in the colour of their digit, its name in the middle of them."""
     for label, colour in enumerate(DIGIT_COLOURS):
         of_label = points[labels == label]
@@ -169,4 +170,5 @@ def _by_class(axes: Axes, points: FloatArray, labels: IntArray) -> None:
 def _signed(axes: NDArray[np.float64]) -> NDArray[np.float64]:
     """Each axis, a column, turned so that its largest entry is positive: a sign is a convention."""
     largest = axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])]
-    return np.multiply(axes, np.sign(largest))
+    signed: NDArray[np.float64] = np.multiply(axes, np.sign(largest))
+    return signed

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -67,7 +68,7 @@ def train(
                     state.seconds += now - tick
                     content = {"stage": number, "log_bytes": journal.size_bytes(), "identity": dict(identity)}
                     content |= state.to_dict()
-                    replace_file(checkpoint, lambda file, content=content: torch.save(content, file))
+                    replace_file(checkpoint, partial(torch.save, content))
                     tick = saved_at = now
                 if stop.is_set() and not (finished and number == len(stages) - 1):
                     where = f"step {state.step:,} of {stage.steps:,} of the stage {stage.name!r}"
@@ -123,7 +124,7 @@ def _load(checkpoint: Path, identity: Mapping[str, str], device: torch.device) -
     if not checkpoint.exists():
         return None
     try:
-        saved = torch.load(checkpoint, map_location=device, weights_only=True)
+        saved: dict[str, Any] = torch.load(checkpoint, map_location=device, weights_only=True)
         found = saved["identity"]
     except (OSError, EOFError, RuntimeError, KeyError, TypeError, UnpicklingError) as error:
         raise ResumeError(f"{checkpoint} is damaged: it cannot be resumed from") from error

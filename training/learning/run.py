@@ -34,6 +34,7 @@ from training.model.autoencoder import (
     squared_error_step,
     tightening_step,
 )
+from training.model.flow import ConditionalFlow
 
 CONFIG_FILE, LOG_FILE, CHECKPOINT_FILE, MODEL_FILE, META_FILE = (
     "config.json",
@@ -172,6 +173,7 @@ def _standardise(model: Autoencoder, images: Tensor) -> None:
     """Let the flow start from the mean and scale of all latents: those of an autoencoder may be of any size."""
     mean, log_var = _posteriors(model, images)
     variance = mean.var(0) if log_var is None else mean.var(0) + log_var.exp().mean(0)
+    assert isinstance(model.prior, ConditionalFlow)
     model.prior.standardise(mean.mean(0), variance.sqrt())
 
 

@@ -11,10 +11,11 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor, nn
 
+from models.manifest import Kind
 from training.config import AeObjective, Config, VaeObjective
 from training.data.mnist import CLASSES, binarise, to_pixels
 from training.model import networks, objectives
-from training.model.flow import ConditionalFlow, StandardNormal
+from training.model.flow import ConditionalFlow, LabelPrior, StandardNormal
 
 # exp(±) of half of these are posterior scales of about 0.001 and 20; beyond them the exponential only makes overflow.
 LOG_VAR_RANGE = (-14.0, 6.0)
@@ -40,12 +41,13 @@ class Autoencoder(nn.Module):
     """Encoder, decoder and prior. kind: "ae" or "vae"; the decoder's logits are those of the ink in [0, 1]."""
 
     def __init__(
-        self, kind: str, latent_dim: int, classes: int, encoder: nn.Module, decoder: nn.Module, prior: nn.Module
+        self, kind: Kind, latent_dim: int, classes: int, encoder: nn.Module, decoder: nn.Module, prior: LabelPrior
     ) -> None:
         """encoder: images (n, 1, 28, 28) → (n, latent_dim), or (n, 2 · latent_dim) for a VAE."""
         super().__init__()
         self.kind, self.latent_dim, self.classes = kind, latent_dim, classes
-        self.encoder, self.decoder, self.prior = encoder, decoder, prior
+        self.encoder, self.decoder = encoder, decoder
+        self.prior: LabelPrior = prior
 
     def posterior(self, images: Tensor) -> Posterior:
         """Posterior of pixels (n, 1, 28, 28) in [0, 1], grey or binary."""
@@ -57,7 +59,8 @@ class Autoencoder(nn.Module):
 
     def logits(self, latents: Tensor) -> Tensor:
         """Logits (n, 1, 28, 28) of the pixels at latents (n, d)."""
-        return self.decoder(latents)
+        logits: Tensor = self.decoder(latents)
+        return logits
 
     def decode(self, latents: Tensor) -> Tensor:
         """Pixels (n, 1, 28, 28) in [0, 1] at latents (n, d)."""
@@ -75,7 +78,7 @@ def build(config: Config) -> Autoencoder:
         latent_dim, classes, kind = config.network.latent_dim, len(CLASSES), config.objective.kind
         encoder, decoder = networks.build(config.network, latent_dim if kind == "ae" else 2 * latent_dim)
         if config.prior.kind == "standard_normal":
-            prior: nn.Module = StandardNormal(latent_dim, classes)
+            prior: LabelPrior = StandardNormal(latent_dim, classes)
         else:
             shape = (config.prior.couplings, config.prior.width, config.prior.label_couplings)
             prior = ConditionalFlow(latent_dim, classes, *shape)
@@ -101,14 +104,14 @@ def evidence_step(objective: VaeObjective, joint_prior: bool) -> Step:
 
     def step(model: Autoencoder, images: Tensor, labels: Tensor, progress: float, generator: Generator) -> Metrics:
         targets, inputs = _targets_and_inputs(images, objective.binarised_share, generator)
-        posterior = model.posterior(inputs)
-        latents = posterior.draw(_noise_like(posterior.mean, generator))
+        mean, log_var = _gaussian(model.posterior(inputs))
+        latents = Posterior(mean, log_var).draw(_noise_like(mean, generator))
         log_px_z = objectives.bernoulli_log_likelihood(targets, model.logits(latents))
         if joint_prior:
-            log_qz = objectives.gaussian_log_likelihood(latents, *posterior)
+            log_qz = objectives.gaussian_log_likelihood(latents, mean, log_var)
             kl = objectives.kl_by_draw(log_qz, model.prior.log_prob_given(latents, labels))
         else:
-            kl = objectives.kl_to_standard_normal(*posterior)
+            kl = objectives.kl_to_standard_normal(mean, log_var)
         warmup = objective.kl_warmup_share
         ramp = min(1.0, progress / warmup) if warmup else 1.0
         loss = -objectives.elbo(log_px_z, kl, ramp * objective.kl_weight).mean()
@@ -126,7 +129,7 @@ def tightening_step(objective: VaeObjective, draws: int) -> Step:
 
     def step(model: Autoencoder, images: Tensor, labels: Tensor, progress: float, generator: Generator) -> Metrics:
         targets, inputs = _targets_and_inputs(images, objective.binarised_share, generator)
-        mean, log_var = (part.repeat(draws, 1) for part in model.posterior(inputs))  # (draws · n, d)
+        mean, log_var = (part.repeat(draws, 1) for part in _gaussian(model.posterior(inputs)))  # (draws · n, d)
         latents = Posterior(mean, log_var).draw(_noise_like(mean, generator))
         log_px_z = objectives.bernoulli_log_likelihood(targets.repeat(draws, 1, 1, 1), model.logits(latents))
         log_pz = model.prior.log_prob_given(latents, labels.repeat(draws))
@@ -158,6 +161,7 @@ def encoded(model: Autoencoder, objective: AeObjective | VaeObjective, images: T
     """
     if isinstance(objective, AeObjective):
         codes = model.posterior(to_pixels(images)).mean
+        assert isinstance(model.prior, ConditionalFlow)  # an autoencoder's is one: config.py
         return codes + objective.code_noise * model.prior.latent_scale * _noise_like(codes, generator)
     _, inputs = _targets_and_inputs(images, objective.binarised_share, generator)
     posterior = model.posterior(inputs)
@@ -173,6 +177,12 @@ def _targets_and_inputs(images: Tensor, binarised_share: float, generator: Gener
     targets = binarise(pixels, generator)
     binarised = torch.rand((len(images), 1, 1, 1), generator=generator, device=images.device) < binarised_share
     return targets, torch.where(binarised, targets, pixels)
+
+
+def _gaussian(posterior: Posterior) -> tuple[Tensor, Tensor]:
+    """Mean and log-variance, each (n, d), of a VAE's posterior."""
+    assert posterior.log_var is not None
+    return posterior.mean, posterior.log_var
 
 
 def _noise_like(values: Tensor, generator: Generator) -> Tensor:

@@ -20,11 +20,12 @@ class Block(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
+        for weights in self.second.parameters():
+            nn.init.zeros_(weights)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(nn.functional.silu(self.first(nn.functional.silu(x))))
+        change: Tensor = self.second(nn.functional.silu(self.first(nn.functional.silu(x))))
+        return x + change
 
 
 class Centre(nn.Module):
@@ -54,14 +55,15 @@ class Autocast(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.training):
-            return self.layers(x).float()
+            outputs: Tensor = self.layers(x)
+            return outputs.float()
 
 
 def build(network: ConvNetwork, outputs: int) -> tuple[nn.Module, nn.Module]:
     """Encoder to so many outputs, and decoder from the network's latent dimension."""
     pair = encoder(outputs, network.encoder), decoder(network.latent_dim, network.decoder)
     for layers in pair:
-        layers.to(memory_format=torch.channels_last)
+        layers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     if network.precision == "float32":
         return pair
     return Autocast(pair[0]), Autocast(pair[1])

@@ -4,6 +4,9 @@ Both map noise to latents (`latent`) and tell the density of latents (`log_prob`
 Dinh et al. 2017 (RealNVP); Xu et al. 2019 (as the prior of a VAE).
 """
 
+from collections.abc import Sequence
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +19,8 @@ PERMUTATION_SEED = 20170512  # fixes the halves, so that a flow's shape says all
 
 class Coupling(nn.Module):
     """Moves the dimensions outside `kept` by a scale and a shift that depend on those inside it and on the label."""
+
+    kept: Tensor
 
     def __init__(self, kept: Tensor, classes: int, width: int) -> None:
         """kept: (d,) of 1 for dimensions that pass unchanged and 0 for those moved. classes: 0 to see no label."""
@@ -53,6 +58,9 @@ class Coupling(nn.Module):
 class ConditionalFlow(nn.Module):
     """Label-conditional RealNVP: noise → per-label Gaussian → couplings → the latents' own mean and scale."""
 
+    latent_mean: Tensor
+    latent_scale: Tensor
+
     def __init__(
         self, latent_dim: int, classes: int, couplings: int, width: int, label_couplings: int | None = None
     ) -> None:
@@ -81,7 +89,7 @@ class ConditionalFlow(nn.Module):
 
     def latent(self, noise: Tensor, label: Tensor) -> Tensor:
         """Latents (n, d) that standard normal noise (n, d) becomes under each row's label, int64 (n,)."""
-        z = self.base_mean(label) + torch.exp(self.base_log_scale(label)) * noise  # (n, d)
+        z: Tensor = self.base_mean(label) + torch.exp(self.base_log_scale(label)) * noise  # (n, d)
         for coupling in self.couplings:
             z = coupling(z, label)
         return self.latent_mean + self.latent_scale * z
@@ -98,7 +106,7 @@ class ConditionalFlow(nn.Module):
     def _log_prob(self, latents: Tensor, label: Tensor) -> Tensor:
         z = (latents - self.latent_mean) / self.latent_scale
         log_det = -self.latent_scale.log().sum()
-        for coupling in reversed(self.couplings):
+        for coupling in reversed(cast(Sequence[Coupling], self.couplings)):
             z, inverse_log_det = coupling.inverse(z, label)
             log_det = log_det + inverse_log_det
         mean, log_var = self.base_mean(label), 2 * self.base_log_scale(label)  # (n, d) or (classes, d)
@@ -129,6 +137,9 @@ class StandardNormal(nn.Module):
     def _log_prob(self, latents: Tensor) -> Tensor:
         zero = torch.zeros_like(latents)
         return gaussian_log_likelihood(latents, zero, zero)
+
+
+LabelPrior = ConditionalFlow | StandardNormal
 
 
 def _halves(latent_dim: int, couplings: int) -> list[Tensor]:

@@ -5,6 +5,7 @@ A torch module and a bundle's ONNX graphs both become a `Model`, so that one pie
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -115,7 +116,7 @@ def of_torch(autoencoder: Autoencoder) -> Model:
 
     def function(module: nn.Module) -> Function:
         @torch.inference_mode()
-        def run(*arrays: NDArray) -> tuple[FloatArray, ...]:
+        def run(*arrays: NDArray[Any]) -> tuple[FloatArray, ...]:
             return tuple(output.numpy() for output in module(*map(torch.from_numpy, arrays)))
 
         return run
