@@ -160,18 +160,19 @@ def graph_bytes(graph: str, spec: GraphSpec) -> bytes:
             helper.make_node("Mul", ["distance", "half"], ["exponent"]),
             helper.make_node("Add", ["exponent", "constant"], ["log_pz_y"]),
         ]
-    value_infos = [
+    inputs, outputs = (
         [helper.make_tensor_value_info(tensor.name, _TYPES[tensor.dtype], tensor.shape) for tensor in tensors]
         for tensors in (spec.inputs, spec.outputs)
-    ]
+    )
     initializers = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
     model = helper.make_model(
-        helper.make_graph(nodes, graph, *value_infos, initializers),
+        helper.make_graph(nodes, graph, inputs, outputs, initializers),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=10,
     )
     onnx.checker.check_model(model, full_check=True)
-    return model.SerializeToString()
+    serialised: bytes = model.SerializeToString()
+    return serialised
 
 
 def _golden(kind: Kind) -> bytes:

@@ -17,12 +17,13 @@ from tests import bundles
 
 def run(graph: GraphName, inputs: Arrays, outputs: Sequence[str]) -> dict[str, Any]:
     """The tiny bundles' graphs, computed by NumPy."""
-    values = {
+    graphs: dict[GraphName, Callable[..., dict[str, Any]]] = {
         "encoder": lambda image: {"mean": bundles.mean(image), "log_var": np.tile(bundles.LOG_VAR, (len(image), 1))},
         "decoder": lambda latent: {"image": bundles.image(latent), "logit": bundles.logit(latent)},
         "prior": lambda noise, label: {"latent": noise + label[:, np.newaxis].astype(np.float32)},
         "density": lambda latent: {"log_pz_y": bundles.log_pz_y(latent)},
-    }[graph](**inputs)
+    }
+    values = graphs[graph](**inputs)
     return {name: values[name] for name in outputs}
 
 
@@ -102,7 +103,7 @@ def test_digits_and_noise_are_completed_by_what_the_graphs_answer(kind: Kind, tm
 
 
 def test_an_archive_has_no_dates_and_numpy_reads_it(tmp_path: Path) -> None:
-    arrays = {"one": np.arange(3), "two": np.ones((2, 2), np.float32)[:, ::-1]}
+    arrays: dict[str, golden.Array] = {"one": np.arange(3), "two": np.ones((2, 2), np.float32)[:, ::-1]}
     (tmp_path / "a.npz").write_bytes(golden.npz(arrays))
     with np.load(tmp_path / "a.npz", allow_pickle=False) as archive:
         assert all(np.array_equal(archive[name], array) for name, array in arrays.items())

@@ -12,7 +12,7 @@ from training.data import idx
 from training.data.mnist import Mnist, load_mnist
 
 SAMPLE = Path(__file__).parents[1] / "data"
-SAMPLE_DIGESTS = json.loads((SAMPLE / "digests.json").read_text())
+SAMPLE_DIGESTS: dict[str, str] = json.loads((SAMPLE / "digests.json").read_text())
 SMALL = Path(__file__).parent / "small.toml"
 
 
@@ -30,7 +30,7 @@ def sample_directory() -> Path:
 
 @pytest.fixture(scope="session")
 def sample_digests() -> dict[str, str]:
-    """SHA-256 of the sample's files, as `data.load` takes them."""
+    """SHA-256 of the sample's files, as `load_mnist` takes them."""
     return SAMPLE_DIGESTS
 
 

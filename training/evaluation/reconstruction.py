@@ -3,6 +3,8 @@
 Wang, Bovik, Sheikh & Simoncelli 2004 (structural similarity).
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -85,7 +87,7 @@ def squared_errors(pixels: FloatArray, images: FloatArray) -> Float64Array:
     return errors
 
 
-def structural_similarity(first: FloatArray, second: FloatArray) -> Float64Array:
+def structural_similarity(first: NDArray[np.floating[Any]], second: NDArray[np.floating[Any]]) -> Float64Array:
     """SSIM of each of two times n images (n, height, width) with ink from 0 to 1, float64 (n,). Wang et al., eq. 13."""
     x, y = first.astype(np.float64), second.astype(np.float64)
     rows, columns = _window(x.shape[1]), _window(x.shape[2])

@@ -4,7 +4,7 @@ Heusel et al. 2017 (Fréchet distance, here on the classifier's features: compar
 Naeem et al. 2020 (density and coverage). No sample is rejected.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -171,7 +171,7 @@ def blurred(pixels: FloatArray) -> FloatArray:
     return means
 
 
-def frechet(first: FloatArray, second: FloatArray) -> float:
+def frechet(first: NDArray[np.floating[Any]], second: NDArray[np.floating[Any]]) -> float:
     """Squared Fréchet distance between Gaussians fitted to features (n, f) and (m, f). Dowson & Landau 1982, eq. 4."""
     (mean, covariance), (other_mean, other) = (
         (features.mean(0, dtype=np.float64), np.cov(features.astype(np.float64), rowvar=False))

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,13 +23,13 @@ def bundle(tmp_path: Path) -> Path:
     return shutil.copytree(tiny.bundle("vae"), tmp_path / "tiny-vae" / "1")
 
 
-def rewrite(bundle: Path, change) -> None:
+def rewrite(bundle: Path, change: Callable[[Any], Any]) -> None:
     manifest = json.loads((bundle / "manifest.json").read_text())
     change(manifest)
     (bundle / "manifest.json").write_text(json.dumps(manifest))
 
 
-def test_damaged_file_is_refused(bundle):
+def test_damaged_file_is_refused(bundle: Path) -> None:
     content = bytearray((bundle / "decoder.onnx").read_bytes())
     content[-10] ^= 1
     (bundle / "decoder.onnx").write_bytes(content)
@@ -35,37 +37,37 @@ def test_damaged_file_is_refused(bundle):
         open_bundle(bundle)
 
 
-def test_damaged_picture_is_refused(bundle):
+def test_damaged_picture_is_refused(bundle: Path) -> None:
     (bundle / "figures" / "samples.png").write_bytes(b"other")
     with pytest.raises(ExportError, match=r"samples.png: .* the manifest states"):
         open_bundle(bundle)
 
 
-def test_missing_file_is_refused(bundle):
+def test_missing_file_is_refused(bundle: Path) -> None:
     (bundle / "prior.onnx").unlink()
     with pytest.raises(ExportError, match=r"prior.onnx: No such file"):
         open_bundle(bundle)
 
 
-def test_file_that_is_a_link_is_refused(bundle):
+def test_file_that_is_a_link_is_refused(bundle: Path) -> None:
     (bundle / "prior.onnx").rename(bundle / "elsewhere.onnx")
     (bundle / "prior.onnx").symlink_to("elsewhere.onnx")
     with pytest.raises(ExportError, match=r"prior.onnx: Too many levels of symbolic links"):
         open_bundle(bundle)
 
 
-def test_unknown_manifest_is_refused(bundle):
+def test_unknown_manifest_is_refused(bundle: Path) -> None:
     rewrite(bundle, lambda manifest: manifest.update(schema_version=2))
     with pytest.raises(ExportError, match=r"manifest.json: schema_version"):
         open_bundle(bundle)
 
 
-def test_directory_without_a_bundle_is_refused(tmp_path):
+def test_directory_without_a_bundle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"manifest.json: No such file"):
         open_bundle(tmp_path)
 
 
-def test_golden_vectors_that_do_not_come_out_are_refused(bundle):
+def test_golden_vectors_that_do_not_come_out_are_refused(bundle: Path) -> None:
     golden = load(bundle).golden
     content = npz({**golden, "sample": golden["sample"] + np.float32(2e-4)})
     (bundle / "golden.npz").write_bytes(content)
@@ -75,7 +77,7 @@ def test_golden_vectors_that_do_not_come_out_are_refused(bundle):
         open_bundle(bundle)
 
 
-def test_bundle_that_exists_is_kept_and_what_to_do_is_said(tmp_path):
+def test_bundle_that_exists_is_kept_and_what_to_do_is_said(tmp_path: Path) -> None:
     target = tmp_path / "tiny" / "1"
     publish(target, lambda directory: (directory / "a").write_text("old"))
     with pytest.raises(ExportError, match=r"1 exists, and .* never changed. raise bundle.version, or pass --"):

@@ -10,13 +10,13 @@ import pytest
 from tests.training import tiny
 from training.commands import classifier
 from training.data import idx
-from training.evaluation.classifier import digest, load
+from training.evaluation.classifier import digest, load, train
 
 
 def test_command_writes_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(idx, "DIGESTS", json.loads((tiny.DATA / "digests.json").read_text()))
     monkeypatch.setattr(classifier, "VALIDATION_ROWS", 50)
-    monkeypatch.setattr(classifier, "train", functools.partial(classifier.train, epochs=1))
+    monkeypatch.setattr(classifier, "train", functools.partial(train, epochs=1))
     parser = argparse.ArgumentParser()
     classifier.add_arguments(parser)
     out = tmp_path / "weights.npz"

@@ -2,9 +2,11 @@
 
 import argparse
 import json
+from pathlib import Path
 
 import pytest
 
+from models.manifest import Kind
 from tests.training import tiny
 from training.commands import evaluate
 from training.evaluation.measurement import quick_figures
@@ -12,7 +14,7 @@ from training.learning.run import fit
 from training.model.functions import of_torch
 
 
-def test_every_figure_has_a_line_with_its_unit():
+def test_every_figure_has_a_line_with_its_unit() -> None:
     metrics = quick_figures(of_torch(tiny.autoencoder("vae")), tiny.mnist(), tiny.PROTOCOL).metrics
     lines = evaluate.table(metrics).splitlines()
     assert len(lines) == len(metrics)
@@ -26,7 +28,9 @@ def test_every_figure_has_a_line_with_its_unit():
         ("vae", {"reconstruction_mse", "label_accuracy", "negative_elbo", "kl", "nll_iw6"}),
     ],
 )
-def test_command_keeps_the_figures_beside_the_run(kind, figures, tmp_path, monkeypatch):
+def test_command_keeps_the_figures_beside_the_run(
+    kind: Kind, figures: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fit(tiny.config(kind), tiny.mnist(), tmp_path / "run")
     sample = tiny.mnist()  # read before the reader is replaced
     monkeypatch.setattr(evaluate, "load_mnist", lambda directory: sample)

@@ -12,7 +12,7 @@ import onnx
 import pytest
 import torch
 
-from models.manifest import Manifest, Metric
+from models.manifest import Kind, Manifest, Metric
 from tests.training import tiny
 from training.bundle import graphs
 from training.bundle.files import open_bundle
@@ -22,7 +22,7 @@ from training.evaluation import collapse
 from training.evaluation.measurement import quick_figures
 from training.evaluation.metrics import Measurements
 from training.learning.run import fit, load_run
-from training.model.functions import of_torch
+from training.model.functions import modules, of_torch
 
 KINDS = ["ae", "vae"]
 
@@ -41,9 +41,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
     It is untrained, and so a collapsed one.
     """
-    serialised = {
-        name: (tiny.bundle("vae") / f"{name}.onnx").read_bytes() for name in export.modules(tiny.autoencoder("vae"))
-    }
+    serialised = {name: (tiny.bundle("vae") / f"{name}.onnx").read_bytes() for name in modules(tiny.autoencoder("vae"))}
     found = {"Figures": Measurements(stated(tiny.bundle("vae")))}
     monkeypatch.setattr(export, "measure", lambda model, mnist, classifier, protocol: found)
     monkeypatch.setattr(report, "draw", lambda directory, *_: ["losses.png"])
@@ -63,7 +61,7 @@ def files(directory: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_manifest_is_valid_and_its_digests_are_those_of_the_files(kind):
+def test_manifest_is_valid_and_its_digests_are_those_of_the_files(kind: Kind) -> None:
     content = files(tiny.bundle(kind))
     manifest = Manifest.model_validate_json(content.pop("manifest.json"))
     assert manifest.files.keys() == content.keys() >= {"CARD.md", "figures/samples.png", "golden.npz", "encoder.onnx"}
@@ -77,7 +75,7 @@ def test_manifest_is_valid_and_its_digests_are_those_of_the_files(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_graphs_hold_no_random_node_and_name_their_bundle(kind):
+def test_graphs_hold_no_random_node_and_name_their_bundle(kind: Kind) -> None:
     for name in ("encoder", "decoder", "prior", "density"):
         model = onnx.load(tiny.bundle(kind) / f"{name}.onnx")
         assert not {node.op_type for node in model.graph.node} & graphs.RANDOM_NODES
@@ -86,7 +84,7 @@ def test_graphs_hold_no_random_node_and_name_their_bundle(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_golden_vectors_are_eight_different_digits_and_what_torch_answers(kind):
+def test_golden_vectors_are_eight_different_digits_and_what_torch_answers(kind: Kind) -> None:
     with np.load(tiny.bundle(kind) / "golden.npz", allow_pickle=False) as archive:
         golden = dict(archive)
     keys = {"image", "label", "noise", "mean", "reconstruction", "latent", "sample", "log_pz_y"}
@@ -102,7 +100,7 @@ def test_golden_vectors_are_eight_different_digits_and_what_torch_answers(kind):
     torch.testing.assert_close(torch.from_numpy(golden["log_pz_y"]), model.prior.log_prob(mean))
 
 
-def test_manifest_states_what_torch_measures():
+def test_manifest_states_what_torch_measures() -> None:
     """The quick figures of all images of the tiny protocol are the report's."""
     protocol = dataclasses.replace(tiny.PROTOCOL, curve_images=tiny.PROTOCOL.test_images)
     measured = quick_figures(of_torch(tiny.autoencoder("vae")), tiny.mnist(), protocol).metrics
@@ -112,7 +110,7 @@ def test_manifest_states_what_torch_measures():
         assert figures[name].value == pytest.approx(metric.value, rel=5e-4), name
 
 
-def test_exporting_twice_gives_equal_bytes_but_for_the_time_it_takes(tmp_path):
+def test_exporting_twice_gives_equal_bytes_but_for_the_time_it_takes(tmp_path: Path) -> None:
     export.write_bundle(tmp_path, tiny.autoencoder("ae"), tiny.config("ae"), tiny.mnist(), tiny.PROTOCOL)
     assert stated(tmp_path) == stated(tiny.bundle("ae"))
     once, twice = files(tiny.bundle("ae")), files(tmp_path)
@@ -122,7 +120,7 @@ def test_exporting_twice_gives_equal_bytes_but_for_the_time_it_takes(tmp_path):
 
 
 @pytest.mark.usefixtures("quick")
-def test_run_becomes_a_bundle_that_the_report_accepts(run, tmp_path):
+def test_run_becomes_a_bundle_that_the_report_accepts(run: Path, tmp_path: Path) -> None:
     directory = export.export(run, tmp_path, tiny.mnist(), tiny.PROTOCOL)
     assert directory == tmp_path / "tiny-vae" / "1"
     manifest, _ = open_bundle(directory)
@@ -151,8 +149,10 @@ def test_run_becomes_a_bundle_that_the_report_accepts(run, tmp_path):
         "export.collapse.check",
     ],
 )
-def test_export_that_fails_leaves_nothing(step, run, tmp_path, monkeypatch):
-    def fail(*arguments, **options):
+def test_export_that_fails_leaves_nothing(
+    step: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
         raise OSError("disk full")
 
     manifest = open_bundle(tiny.bundle("vae"))[0]
@@ -165,7 +165,7 @@ def test_export_that_fails_leaves_nothing(step, run, tmp_path, monkeypatch):
     assert list((tmp_path / "tiny-vae").iterdir()) == []
 
 
-def test_collapsed_model_is_not_exported(run, tmp_path, monkeypatch):
+def test_collapsed_model_is_not_exported(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     metrics = {"kl": Metric(value=0.2, unit="nats per image", meaning="")}
     manifest = open_bundle(tiny.bundle("vae"))[0].model_copy(update={"metrics": metrics})
     monkeypatch.setattr(export, "write_bundle", lambda *_: manifest)
@@ -175,7 +175,9 @@ def test_collapsed_model_is_not_exported(run, tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("quick")
-def test_graphs_that_do_not_agree_with_torch_are_not_written(run, tmp_path, monkeypatch):
+def test_graphs_that_do_not_agree_with_torch_are_not_written(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = copy.deepcopy(tiny.autoencoder("vae"))
     with torch.no_grad():
         other.get_parameter("decoder.2.bias")[400] += 0.01
@@ -186,7 +188,7 @@ def test_graphs_that_do_not_agree_with_torch_are_not_written(run, tmp_path, monk
     assert files(tmp_path) == {}
 
 
-def test_figures_must_agree_to_four_digits():
+def test_figures_must_agree_to_four_digits() -> None:
     def figures(value: float) -> dict[str, Metric]:
         return {"nll": Metric(value=value, unit="nats per image", meaning="")}
 
@@ -197,13 +199,13 @@ def test_figures_must_agree_to_four_digits():
         export.check_metrics(figures(0.0), figures(1e-9))
 
 
-def test_run_on_other_data_is_refused(run, tmp_path):
+def test_run_on_other_data_is_refused(run: Path, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="other data"):
         export.export(run, tmp_path, tiny.mnist()._replace(sha256="f" * 64), tiny.PROTOCOL)
 
 
 @pytest.mark.usefixtures("quick")
-def test_command_tells_where_the_bundle_is(run, tmp_path, monkeypatch):
+def test_command_tells_where_the_bundle_is(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sample = tiny.mnist()  # read before the reader is replaced
     monkeypatch.setattr(export, "load_mnist", lambda directory: sample)
     monkeypatch.setattr(export, "QUICK", tiny.PROTOCOL)

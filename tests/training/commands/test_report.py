@@ -3,7 +3,9 @@
 import argparse
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from training.commands import report
 from training.errors import CollapseError, ExportError
 from training.evaluation import collapse
 from training.evaluation.metrics import Measurements
+from training.evaluation.protocol import QUICK
 from training.learning.run import fit
 
 CHECK = collapse.check
@@ -56,13 +59,13 @@ def contents(bundle: Path) -> dict[str, bytes]:
     return {path.relative_to(bundle).as_posix(): path.read_bytes() for path in paths}
 
 
-def rewrite(bundle: Path, change) -> None:
+def rewrite(bundle: Path, change: Callable[[Any], Any]) -> None:
     manifest = json.loads((bundle / "manifest.json").read_text())
     change(manifest)
     (bundle / "manifest.json").write_text(json.dumps(manifest))
 
 
-def test_report_of_a_sound_bundle_shows_measured_and_stated_figures(bundle):
+def test_report_of_a_sound_bundle_shows_measured_and_stated_figures(bundle: Path) -> None:
     lines = told(bundle).splitlines()
     assert lines[0].split() == ["figure", "measured", "manifest", "unit"]
     _, measured, stated, *unit = next(line for line in lines if line.startswith("negative_elbo ")).split()
@@ -70,13 +73,15 @@ def test_report_of_a_sound_bundle_shows_measured_and_stated_figures(bundle):
     assert unit == ["nats", "per", "image"]
 
 
-def test_figure_that_is_better_than_measured_is_an_error(bundle, measured):
+def test_figure_that_is_better_than_measured_is_an_error(bundle: Path, measured: dict[str, Metric]) -> None:
     measured["kl"] = measured["kl"].model_copy(update={"value": measured["kl"].value * 1.01})
     with pytest.raises(ExportError, match=r"(?s)states other figures.*kl .*≠"):
         told(bundle)
 
 
-def test_collapsed_model_has_no_report(bundle, measured, monkeypatch):
+def test_collapsed_model_has_no_report(
+    bundle: Path, measured: dict[str, Metric], monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = contents(bundle)
     monkeypatch.setattr(collapse, "check", CHECK)
     measured["active_units"] = Metric(value=1, unit="dimensions", meaning="")
@@ -85,25 +90,33 @@ def test_collapsed_model_has_no_report(bundle, measured, monkeypatch):
     assert contents(bundle) == before
 
 
-def test_quick_report_measures_less_and_compares_nothing(bundle, measured, monkeypatch):
+def test_quick_report_measures_less_and_compares_nothing(
+    bundle: Path, measured: dict[str, Metric], monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = []
-    measure = report.measure
-    monkeypatch.setattr(report, "measure", lambda *arguments: asked.append(arguments[-1]) or measure(*arguments))
+
+    def remember(*arguments: Any) -> dict[str, Measurements]:
+        asked.append(arguments[-1])
+        return {"Figures": Measurements(measured)}
+
+    monkeypatch.setattr(report, "measure", remember)
     measured["kl"] = measured["kl"].model_copy(update={"value": 1e3})
     del measured["reconstruction_mse"]
     lines = told(bundle, "--quick").splitlines()
-    assert asked == [report.QUICK]
+    assert asked == [QUICK]
     assert any(line.startswith("kl ") and line.endswith("≠") for line in lines)
     assert any(line.startswith("reconstruction_mse ") and " – " in line for line in lines)
 
 
-def test_quick_figures_are_never_written(bundle, capsys):
+def test_quick_figures_are_never_written(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         told(bundle, "--quick", "--write")
     assert "not allowed with argument" in capsys.readouterr().err
 
 
-def test_written_report_replaces_all_that_tells_of_the_bundle_and_nothing_else(bundle, measured):
+def test_written_report_replaces_all_that_tells_of_the_bundle_and_nothing_else(
+    bundle: Path, measured: dict[str, Metric]
+) -> None:
     before = contents(bundle)
     (bundle / "figures" / "old.png").write_bytes(b"of an older report")
     measured["kl"] = measured["kl"].model_copy(update={"value": 21.5})
@@ -119,8 +132,10 @@ def test_written_report_replaces_all_that_tells_of_the_bundle_and_nothing_else(b
     assert [path.name for path in bundle.parent.iterdir()] == ["1"]
 
 
-def test_written_report_that_fails_leaves_the_bundle_as_it_was(bundle, measured, monkeypatch):
-    def fail(*arguments):
+def test_written_report_that_fails_leaves_the_bundle_as_it_was(
+    bundle: Path, measured: dict[str, Metric], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> None:
         raise OSError("disk full")
 
     before = contents(bundle)
@@ -131,7 +146,7 @@ def test_written_report_that_fails_leaves_the_bundle_as_it_was(bundle, measured,
     assert [path.name for path in bundle.parent.iterdir()] == ["1"]
 
 
-def test_report_as_data_holds_what_the_card_tells(bundle):
+def test_report_as_data_holds_what_the_card_tells(bundle: Path) -> None:
     manifest, _ = open_bundle(bundle)
     data = json.loads((bundle / "report.json").read_text())
     assert data["protocol"]["curve_draws"] == 8
@@ -147,14 +162,14 @@ def test_report_as_data_holds_what_the_card_tells(bundle):
         assert f"| {' | '.join(table['header'])} |" in text
 
 
-def test_calibration_is_of_the_test_digits(bundle):
+def test_calibration_is_of_the_test_digits(bundle: Path) -> None:
     record = Calibration.model_validate_json((bundle / "calibration.json").read_bytes())
     assert record.images == 60
     assert record.scores.keys() == {"elbo", "log_likelihood", "kl", "mse"}
     assert "calibration.json" in open_bundle(bundle)[0].files
 
 
-def test_comparison_names_what_differs_in_the_fourth_digit():
+def test_comparison_names_what_differs_in_the_fourth_digit() -> None:
     def metric(value: float) -> Metric:
         return Metric(value=value, unit="share", meaning="")
 
@@ -166,7 +181,7 @@ def test_comparison_names_what_differs_in_the_fourth_digit():
     assert [line.split()[0] for line in text.splitlines()] == ["figure", "same", "other", "new", "old"]
 
 
-def test_figures_of_classifiers_that_the_report_trains_may_differ_a_little():
+def test_figures_of_classifiers_that_the_report_trains_may_differ_a_little() -> None:
     def found(value: float) -> dict[str, Metric]:
         return {name: Metric(value=value, unit="share", meaning="") for name in ("tstr_accuracy", "other")}
 
@@ -174,7 +189,7 @@ def test_figures_of_classifiers_that_the_report_trains_may_differ_a_little():
     assert report.comparison(found(0.9825), found(0.98))[1] == ["tstr_accuracy", "other"]
 
 
-def test_run_adds_its_loss_curves_and_they_stay(bundle, measured, tmp_path):
+def test_run_adds_its_loss_curves_and_they_stay(bundle: Path, measured: dict[str, Metric], tmp_path: Path) -> None:
     fit(tiny.config("vae"), tiny.mnist(), tmp_path / "run")
     told(bundle, "--write", "--run", tmp_path / "run")
     assert (bundle / "figures" / "losses.png").is_file()
@@ -187,7 +202,7 @@ def test_run_adds_its_loss_curves_and_they_stay(bundle, measured, tmp_path):
     assert json.loads(again["report.json"])["training"] == json.loads(first["report.json"])["training"] != []
 
 
-def test_account_of_the_training_is_never_lost_unnoticed(bundle, measured):
+def test_account_of_the_training_is_never_lost_unnoticed(bundle: Path, measured: dict[str, Metric]) -> None:
     (bundle / "report.json").unlink()
     rewrite(bundle, lambda manifest: manifest["files"].pop("report.json"))
     with pytest.raises(ExportError, match=r"has no report.json with an account of the training: name the --run"):

@@ -1,8 +1,11 @@
 """Classifiers of tiny sets: what they read follows from what they were shown, and from nothing else."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from tests.training import tiny
 from training.data.mnist import Digits
@@ -22,19 +25,19 @@ def copier() -> Model:
     train = tiny.mnist().train
     rows = [np.flatnonzero(train.labels.numpy() == label) for label in range(10)]
 
-    def prior(noise, labels):
+    def prior(noise: NDArray[Any], labels: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         chosen = [
             rows[label][int(abs(x) * 1e4) % len(rows[label])] for x, label in zip(noise[:, 0], labels, strict=True)
         ]
         return (np.array(chosen, np.float32)[:, None],)
 
-    def decoder(latents):
+    def decoder(latents: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         return (train.images[latents[:, 0].astype(int)].unsqueeze(1).float().div(255).numpy(),)
 
     return Model("ae", 1, uniform(10), {"prior": prior, "decoder": decoder})
 
 
-def test_right_labels_teach_more_than_shuffled_ones():
+def test_right_labels_teach_more_than_shuffled_ones() -> None:
     train, test = tiny.mnist()[:2]
     order = torch.randperm(len(train.labels), generator=torch.Generator().manual_seed(1))
     right = tstr.read(train, test, epochs=6, seed=1)
@@ -43,10 +46,12 @@ def test_right_labels_teach_more_than_shuffled_ones():
     assert shuffled.mean() < 0.3
 
 
-def test_classifiers_learn_from_samples_at_each_temperature_and_from_real_digits(monkeypatch):
+def test_classifiers_learn_from_samples_at_each_temperature_and_from_real_digits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     learned = []
 
-    def read(digits, test, epochs, seed):
+    def read(digits: Digits, test: Digits, epochs: int, seed: int) -> NDArray[Any]:
         learned.append((digits, seed))
         return test.labels.numpy() == 0
 
@@ -65,7 +70,7 @@ def test_classifiers_learn_from_samples_at_each_temperature_and_from_real_digits
         assert torch.equal(digits.labels, wanted.labels)
 
 
-def test_samples_are_256_greys_with_their_labels():
+def test_samples_are_256_greys_with_their_labels() -> None:
     digits = tstr.synthetic(copier(), 30, seed=1, temperature=1.0)
     assert digits.images.shape == (30, 28, 28)
     assert digits.images.dtype == torch.uint8
@@ -74,14 +79,14 @@ def test_samples_are_256_greys_with_their_labels():
         assert (train.images[train.labels == label] == image).flatten(1).all(1).any()
 
 
-def test_every_seed_has_samples_of_its_own():
+def test_every_seed_has_samples_of_its_own() -> None:
     model = of_torch(tiny.autoencoder("vae"))
     one, other, again = (tstr.synthetic(model, 20, seed, 1.0).images for seed in (1, 2, 1))
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
 
 
-def test_two_runs_find_the_same_and_the_global_seed_is_left_alone():
+def test_two_runs_find_the_same_and_the_global_seed_is_left_alone() -> None:
     model, mnist = of_torch(tiny.autoencoder("vae")), tiny.mnist()
     before = torch.get_rng_state()
     first = tstr.tstr(model, mnist.train, mnist.test, TINY)
@@ -90,11 +95,13 @@ def test_two_runs_find_the_same_and_the_global_seed_is_left_alone():
     assert tstr.tstr(model, mnist.train, mnist.test, TINY) == first
 
 
-def test_mean_deviation_and_recall_by_label_are_those_of_the_classifiers(monkeypatch):
+def test_mean_deviation_and_recall_by_label_are_those_of_the_classifiers(monkeypatch: pytest.MonkeyPatch) -> None:
     mnist = tiny.mnist()
     labels = mnist.test.labels.numpy()
 
-    def read(digits, test, epochs, seed):  # the first classifier reads only 0 to 4, the second only 0
+    def read(
+        digits: Digits, test: Digits, epochs: int, seed: int
+    ) -> NDArray[Any]:  # the first classifier reads only 0 to 4, the second only 0
         return labels <= (4 if seed == tstr.SEED else 0)
 
     monkeypatch.setattr(tstr, "read", read)
@@ -107,7 +114,7 @@ def test_mean_deviation_and_recall_by_label_are_those_of_the_classifiers(monkeyp
     assert by_digit == {str(label): ((label <= 4) / 2 + (label <= 0) / 2,) * 3 for label in range(10)}
 
 
-def test_one_classifier_has_no_deviation():
+def test_one_classifier_has_no_deviation() -> None:
     mnist = tiny.mnist()
     protocol = Protocol(synthetic_images=50, synthetic_seeds=1, synthetic_epochs=1)
     measured = tstr.tstr(copier(), mnist.train, few(mnist.test, 100), protocol)

@@ -1,6 +1,10 @@
 """Pictures of digits show what they say: rows are labels, lines are straight, noise is shared."""
 
+from typing import Any
+
 import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from tests.training import tiny
 from training import figures
@@ -14,12 +18,12 @@ def model(kind: str) -> Model:
     return of_torch(tiny.autoencoder(kind))
 
 
-def shown(figure) -> np.ndarray:
+def shown(figure: Figure) -> np.ndarray:
     """The ink of a figure's first grid of digits."""
-    return figure.axes[0].images[0].get_array()
+    return np.asarray(figure.axes[0].images[0].get_array())
 
 
-def test_reconstructions_stand_below_their_digits():
+def test_reconstructions_stand_below_their_digits() -> None:
     mosaic = shown(figures.reconstructions(model("ae"), TEST))
     three = canvas.of_label(TEST, 3)[:1]
     np.testing.assert_array_equal(mosaic[:28, 90:118], three[0, 0])
@@ -27,10 +31,10 @@ def test_reconstructions_stand_below_their_digits():
     np.testing.assert_allclose(mosaic[30:58, 90:118], rebuilt[0, 0], atol=1e-5)
 
 
-def test_rows_of_samples_are_labels():
+def test_rows_of_samples_are_labels() -> None:
     asked = []
 
-    def prior(noise, labels):
+    def prior(noise: NDArray[Any], labels: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         asked.append(labels)
         return (noise,)
 
@@ -40,10 +44,10 @@ def test_rows_of_samples_are_labels():
     np.testing.assert_array_equal(asked[0].reshape(10, 4), np.arange(10)[:, None].repeat(4, 1))
 
 
-def test_rows_of_temperatures_share_their_noise_and_columns_their_label():
+def test_rows_of_temperatures_share_their_noise_and_columns_their_label() -> None:
     asked = []
 
-    def prior(noise, labels):
+    def prior(noise: NDArray[Any], labels: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         asked.append((noise, labels))
         return (noise,)
 
@@ -55,10 +59,10 @@ def test_rows_of_temperatures_share_their_noise_and_columns_their_label():
     assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["label 1", "label 7"]
 
 
-def test_line_between_two_digits_is_straight_and_holds_both_ends():
+def test_line_between_two_digits_is_straight_and_holds_both_ends() -> None:
     decoded = []
 
-    def decoder(latents):
+    def decoder(latents: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         decoded.append(latents)
         return model("ae").functions["decoder"](latents)
 
@@ -71,10 +75,10 @@ def test_line_between_two_digits_is_straight_and_holds_both_ends():
     assert figure.axes[0].get_yticklabels()[0].get_text() == "4 → 9"
 
 
-def test_traversal_moves_one_dimension_a_row():
+def test_traversal_moves_one_dimension_a_row() -> None:
     moved = []
 
-    def decoder(latents):
+    def decoder(latents: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         moved.append(latents)
         return model("ae").functions["decoder"](latents)
 
@@ -84,7 +88,7 @@ def test_traversal_moves_one_dimension_a_row():
     np.testing.assert_array_equal(changing, 1)
 
 
-def test_random_points_of_an_autoencoder_are_also_drawn_among_its_codes():
+def test_random_points_of_an_autoencoder_are_also_drawn_among_its_codes() -> None:
     figure = figures.random_points(figures.with_and_without_prior(model("ae"), TEST))
     assert len(figure.axes) == 3
     assert len(figures.random_points(figures.with_and_without_prior(model("vae"), TEST)).axes) == 2

@@ -1,11 +1,16 @@
 """What a model does badly comes first, and beside what it should be."""
 
-import numpy as np
+from typing import Any
 
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from models.manifest import GraphName
 from tests.training import tiny
 from training import figures
 from training.data.mnist import to_pixels
-from training.model.functions import Model, of_torch
+from training.model.functions import Function, Model, of_torch
 
 TEST = tiny.mnist().test
 
@@ -14,12 +19,12 @@ def model(kind: str) -> Model:
     return of_torch(tiny.autoencoder(kind))
 
 
-def shown(figure) -> np.ndarray:
+def shown(figure: Figure) -> np.ndarray:
     """The ink of a figure's first grid of digits."""
-    return figure.axes[0].images[0].get_array()
+    return np.asarray(figure.axes[0].images[0].get_array())
 
 
-def test_worst_reconstructions_come_first_each_over_its_own():
+def test_worst_reconstructions_come_first_each_over_its_own() -> None:
     axes = figures.worst(model("ae"), TEST).axes[0]
     pixels = to_pixels(TEST.images).numpy()
     rebuilt = model("ae").decode(model("ae").encode(pixels)[0])[0]
@@ -32,21 +37,21 @@ def test_worst_reconstructions_come_first_each_over_its_own():
     assert axes.get_title(loc="left").startswith("The 100 worst reconstructions of 300 ")
 
 
-def test_doubted_samples_are_those_least_likely_of_the_label_asked_for():
+def test_doubted_samples_are_those_least_likely_of_the_label_asked_for() -> None:
     """A model whose samples are 0.9 likely to be what was asked, but for a ten of fours that look like nines."""
 
-    def prior(noise, labels):
+    def prior(noise: NDArray[Any], labels: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         odd = (labels == 4) & (np.arange(len(labels)) < 100)
         return (np.where(odd, 9, labels)[:, None].astype(np.float32),)
 
-    def density(latents):
+    def density(latents: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         likely = latents.astype(int) == np.arange(10)
         return (np.log(np.where(likely, 0.9, 0.1 / 9)).astype(np.float32),)
 
-    def decoder(latents):
+    def decoder(latents: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         return (np.broadcast_to(latents[:, :, None, None] / 9, (len(latents), 1, 28, 28)),)
 
-    functions = {"prior": prior, "density": density, "decoder": decoder}
+    functions: dict[GraphName, Function] = {"prior": prior, "density": density, "decoder": decoder}
     axes = figures.doubtful(Model("ae", 1, (0.1,) * 10, functions)).axes[0]
     notes = [text.get_text() for text in axes.texts]
     assert notes[:11] == ["4: 1%"] * 10 + ["0: 90%"]
@@ -54,7 +59,7 @@ def test_doubted_samples_are_those_least_likely_of_the_label_asked_for():
     np.testing.assert_array_equal(axes.images[0].get_array()[:28, :28], 1)  # it shows the nine that came out
 
 
-def test_pairs_stand_over_each_other_and_one_may_be_missing():
+def test_pairs_stand_over_each_other_and_one_may_be_missing() -> None:
     samples = np.arange(19, dtype=np.float32).reshape(19, 1, 1, 1) * np.ones((28, 28), np.float32)
     figure = figures.pairs(samples, samples + 100)
     mosaic = shown(figure)

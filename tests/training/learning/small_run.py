@@ -35,7 +35,7 @@ def step(
 
 def stages(**changes: Any) -> list[Stage]:
     inputs = torch.randn(ROWS, 3, generator=torch.Generator().manual_seed(2))
-    shared = {
+    shared: dict[str, Any] = {
         "rows": (inputs, inputs.sum(1, keepdim=True)),
         "step": step,
         "validate": lambda module: {"weight": module["first"].weight.sum().item()},

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from tests.training.learning.small_run import IDENTITY, equal, lines, new_module, run, stages
 from training.errors import Interrupted, ResumeError, TrainingError
-from training.learning import loop
 from training.learning.journal import Journal
 from training.learning.loop import train
 
@@ -45,7 +44,7 @@ def test_training_learns_and_leaves_averaged_weights(whole: tuple[nn.Module, Pat
 
 
 def test_stage_begins_with_the_averages_of_the_one_before(tmp_path: Path) -> None:
-    seen = {}
+    seen: dict[str, Tensor] = {}
     first, second = stages(begin=lambda module: seen.update(first=module["first"].weight.clone()))
     module, _ = run(tmp_path, work=[first, second])
     assert torch.equal(seen["first"], module["first"].weight)
@@ -167,7 +166,7 @@ def test_unfinished_checkpoint_leaves_the_last_one_whole(
         raise Crash
 
     with pytest.raises(Crash):
-        run(tmp_path, at("both", 12, lambda: monkeypatch.setattr(loop.torch, "save", fail)))
+        run(tmp_path, at("both", 12, lambda: monkeypatch.setattr(torch, "save", fail)))
     monkeypatch.undo()
     assert equal(run(tmp_path)[0], whole[0])
 

@@ -39,7 +39,7 @@ resume(Path(run), mnist, after_step=kill)
 """
 
 
-def changed(config: Config, **sections: dict[str, Any] | None) -> Config:
+def changed(config: Config, **sections: dict[str, Any]) -> Config:
     """The configuration with keys of some sections changed, or the section replaced if the change names a kind."""
     tables = config.model_dump(mode="json")
     for name, keys in sections.items():
@@ -50,7 +50,8 @@ def changed(config: Config, **sections: dict[str, Any] | None) -> Config:
 @pytest.fixture(scope="module")
 def short(small: Config) -> Config:
     """A few epochs of each stage, with a checkpoint after every one of them."""
-    prior = small.prior.model_dump() | {"training": small.prior.training.model_dump() | {"epochs": 3}}
+    prior = small.prior.model_dump()
+    prior["training"]["epochs"] = 3
     return changed(small, training={"epochs": 4}, prior=prior, run={"checkpoint_s": 0.0})
 
 

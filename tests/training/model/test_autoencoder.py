@@ -1,6 +1,7 @@
 """Models are built as configured, and each training step computes the objective that its name promises."""
 
 import json
+from typing import Any
 
 import pytest
 import torch
@@ -47,7 +48,8 @@ def generator(seed: int = 1) -> torch.Generator:
 
 
 def vae_objective(**changes: float) -> VaeObjective:
-    return VaeObjective(**({"kind": "vae", "binarised_share": 0.8, "kl_warmup_share": 0.0} | changes))
+    tables: dict[str, Any] = {"kind": "vae", "binarised_share": 0.8, "kl_warmup_share": 0.0}
+    return VaeObjective(**(tables | changes))
 
 
 def test_model_depends_on_the_seed_alone(small: Config) -> None:
@@ -76,6 +78,7 @@ def test_posterior_of_a_vae_is_a_bounded_gaussian(vae: Autoencoder) -> None:
     with torch.no_grad():
         vae.encoder[-1].bias[8:] = torch.tensor([1e6, -1e6] * 4)
     mean, log_var = vae.posterior(torch.rand(2, 1, 28, 28))
+    assert log_var is not None
     assert mean.shape == log_var.shape == (2, 8)
     assert log_var[0, 0] == LOG_VAR_RANGE[1]
     assert log_var[0, 1] == LOG_VAR_RANGE[0]
@@ -115,6 +118,7 @@ def test_evidence_step_is_the_negative_elbo_at_its_own_draws(vae: Autoencoder, m
     targets = (torch.rand(pixels.shape, generator=random) < pixels).float()
     torch.rand((32, 1, 1, 1), generator=random)
     mean, log_var = vae.posterior(targets)
+    assert log_var is not None
     latents = mean + (log_var / 2).exp() * torch.randn(mean.shape, generator=random)
     reconstruction = -objectives.bernoulli_log_likelihood(targets, vae.logits(latents)).mean()
     kl = objectives.kl_to_standard_normal(mean, log_var).mean()
@@ -163,6 +167,7 @@ def test_tightening_step_is_the_importance_weighted_bound_at_its_own_draws(vae: 
     targets = (torch.rand(pixels.shape, generator=random) < pixels).float()
     torch.rand((8, 1, 1, 1), generator=random)
     mean, log_var = vae.posterior(targets)
+    assert log_var is not None
     noise = torch.randn((3, *mean.shape), generator=random)
     posterior = torch.distributions.Normal(mean, (log_var / 2).exp())
     weights = []

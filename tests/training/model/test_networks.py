@@ -7,7 +7,7 @@ from training.model.networks import mlp
 
 
 def widths(network: nn.Module) -> list[tuple[int, int]]:
-    return [(layer.in_features, layer.out_features) for layer in network if isinstance(layer, nn.Linear)]
+    return [(layer.in_features, layer.out_features) for layer in network.children() if isinstance(layer, nn.Linear)]
 
 
 def test_seed_autoencoder_has_the_notebooks_layers() -> None:
@@ -15,7 +15,7 @@ def test_seed_autoencoder_has_the_notebooks_layers() -> None:
     assert widths(encoder) == [(784, 128), (128, 64), (64, 12), (12, 3)]
     assert widths(decoder) == [(3, 12), (12, 64), (64, 128), (128, 784)]
     for network in (encoder, decoder):
-        layers = [layer for layer in network if isinstance(layer, nn.Linear | nn.ReLU)]
+        layers = [layer for layer in network.children() if isinstance(layer, nn.Linear | nn.ReLU)]
         assert [isinstance(layer, nn.ReLU) for layer in layers] == [False, True, False, True, False, True, False]
 
 
