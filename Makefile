@@ -32,6 +32,7 @@ check: $(DEV)/.done ## lint, format and types, without changing a file
 	@$(DEV)/bin/ruff check .
 	@$(DEV)/bin/ruff format --check .
 	@$(DEV)/bin/mypy
+	@$(DEV)/bin/lint-imports
 
 fmt: $(DEV)/.done ## format the code and fix what the linter can
 	@$(DEV)/bin/ruff format .

@@ -16,7 +16,8 @@ sys.path.insert(0, str(ROOT))
 
 import anyio  # noqa: E402
 
-from service import bundle, engine  # noqa: E402
+from models import bundle  # noqa: E402
+from service import engine  # noqa: E402
 
 
 async def main() -> None:

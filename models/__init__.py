@@ -1,1 +1,4 @@
-"""Trained bundles, and the manifest that describes one: the boundary between training and service."""
+"""Trained bundles, and how they are described, read, verified and written: the boundary of training and service.
+
+NumPy and pydantic only.
+"""

@@ -1,15 +1,14 @@
 """The manifest of a bundle: which graphs it holds, their tensors, its files, what it was measured to do.
 
-The one file that `training` (writer) and `service` (reader) share; standard library and pydantic only.
 `models/README.md` says the same in prose, for readers in other languages.
 """
 
 import math
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 MANIFEST_FILE = "manifest.json"
 GOLDEN_FILE = "golden.npz"
 CALIBRATION_FILE = "calibration.json"

@@ -9,8 +9,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
+from models import bundle
 from models.manifest import GraphName
-from service import bundle
 from service.api import asgi, health, models
 from service.api.backend import Backend, RequestLimits
 from service.api.routes import ROUTES, Route, Routes
@@ -20,6 +20,7 @@ from service.codecs.header import ImageLimits
 from service.engine.door import Door
 from service.engine.model import Model
 from service.engine.registry import Registry
+from service.errors import BundleError
 from service.metrics import Metrics
 from service.settings import Settings
 
@@ -99,10 +100,12 @@ async def _refresh(metrics: Metrics) -> None:
 def load_models(settings: Settings, metrics: Metrics) -> Registry:
     """The served bundles below models_dir, verified, self-checked and warmed up. Raises StartError."""
     wanted = [name.strip() for name in settings.served_models.split(",") if name.strip()]
-    directories = bundle.find(settings.models_dir, wanted)
-    return Registry(
-        [_load_model(bundle.load(directory), settings, metrics) for directory in directories], settings.default_model
-    )
+    try:
+        directories = bundle.find(settings.models_dir, wanted)
+        loaded = [_load_model(bundle.load(directory), settings, metrics) for directory in directories]
+    except bundle.BundleError as error:
+        raise BundleError(error.detail) from error
+    return Registry(loaded, settings.default_model)
 
 
 def _load_model(verified: bundle.Bundle, settings: Settings, metrics: Metrics) -> Model:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from models.manifest import BundleName
 from training.errors import ConfigError
@@ -195,7 +196,7 @@ def read(path: Path) -> Config:
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path} can't be read: {error.strerror}") from error
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
     return parse(json.dumps(tables, default=str), str(path))
@@ -210,7 +211,7 @@ def parse(text: str | bytes, source: str) -> Config:
         raise ConfigError(f"{source}: {'; '.join(map(_sentence, problems))}") from error
 
 
-def _sentence(problem: dict) -> str:
+def _sentence(problem: ErrorDetails) -> str:
     key = ".".join(str(part) for part in problem["loc"] if part not in TAGS)
     if problem["type"] == "union_tag_invalid":
         key = f"{key}.kind"

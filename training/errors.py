@@ -3,9 +3,9 @@
 TrainingError
 ├── ConfigError   the configuration file is not acceptable
 ├── DataError     MNIST is missing, damaged, or not what it should be
-├── ResumeError   the run directory can't be started, resumed or read
+├── ResumeError   the run directory cannot be started, resumed or read
 ├── Interrupted   stopped on request; a checkpoint is left
-└── ExportError   the bundle can't be written
+└── ExportError   the bundle cannot be written
     ├── ParityError   torch and ONNX disagree
     └── CollapseError the latent says nothing, or all samples are alike
 """
@@ -24,7 +24,7 @@ class DataError(TrainingError):
 
 
 class ResumeError(TrainingError):
-    """The run directory can't be started, resumed or read."""
+    """The run directory cannot be started, resumed or read."""
 
 
 class Interrupted(TrainingError):
@@ -32,7 +32,7 @@ class Interrupted(TrainingError):
 
 
 class ExportError(TrainingError):
-    """The bundle can't be written."""
+    """The bundle cannot be written."""
 
 
 class ParityError(ExportError):

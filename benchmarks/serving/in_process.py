@@ -23,12 +23,15 @@ from benchmarks.serving.processes import Process
 from benchmarks.serving.scenarios import Scenario
 from benchmarks.serving.targets import ONNXRUNTIME
 from benchmarks.serving.wrk import Turn
+from models.bundle import load
+from models.golden import CASES
+from models.manifest import GraphName
 
 _SIZES = (1, 4, 8, 16, 32, 64, 128, 256)
 _PROBE_S = 0.05
 _PROBES = 3
 # Graphs that each job must run, one after the other. Scores need logits, which the decoder makes images of anyway.
-_GRAPHS = {
+_GRAPHS: dict[str, tuple[GraphName, ...]] = {
     "encode_png": ("encoder",),
     "encode_json": ("encoder",),
     "encode_bulk": ("encoder",),
@@ -80,19 +83,18 @@ class Graphs:
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        golden = np.load(bundle / "golden.npz")
-        self._sessions = {
-            graph: ort.InferenceSession(bundle / f"{graph}.onnx", options)
-            for graph in ("encoder", "decoder", "prior", "density")
+        loaded = load(bundle)
+        self._outputs: dict[GraphName, list[str] | None] = {
+            "encoder": None,
+            "decoder": ["image"],
+            "prior": None,
+            "density": None,
         }
+        self._sessions = {graph: ort.InferenceSession(loaded.graphs[graph], options) for graph in self._outputs}
         self._inputs = {
-            "encoder": {"image": golden["image"]},
-            "decoder": {"latent": golden["mean"]},
-            "prior": {"noise": golden["noise"], "label": golden["label"]},
-            "density": {"latent": golden["mean"]},
+            case.graph: {own: loaded.golden[theirs] for own, theirs in case.inputs.items()} for case in CASES
         }
-        self._outputs = {"encoder": None, "decoder": ["image"], "prior": None, "density": None}
-        self._best: dict[tuple[str, ...], int] = {}
+        self._best: dict[tuple[GraphName, ...], int] = {}
 
     def turn(self, job: str, *, seconds: float, one_row: bool) -> dict[str, float]:
         """rows: at once; rows_per_s; p50_ms and p99_ms of one run of all the job's graphs."""
@@ -109,7 +111,7 @@ class Graphs:
             "p99_ms": ends[98] * 1e3,
         }
 
-    def _probe(self, graphs: tuple[str, ...]) -> int:
+    def _probe(self, graphs: tuple[GraphName, ...]) -> int:
         rates: dict[int, list[float]] = {rows: [] for rows in _SIZES}
         for _ in range(_PROBES):
             for rows in _SIZES:
@@ -117,7 +119,7 @@ class Graphs:
                 rates[rows].append(rows * len(times) / sum(times))
         return max(_SIZES, key=lambda rows: statistics.median(rates[rows]))
 
-    def _call(self, graphs: Sequence[str], rows: int) -> Callable[[], None]:
+    def _call(self, graphs: Sequence[GraphName], rows: int) -> Callable[[], None]:
         steps = [
             (
                 self._sessions[graph].run,

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from models.bundle import load
+
 JSON: Final = "application/json"
 PNG: Final = "image/png"
 NPY: Final = "application/x-npy"
@@ -65,7 +67,7 @@ class Examples:
     """Digits of one bundle, as requests to the service and to the naive one."""
 
     def __init__(self, bundle: Path) -> None:
-        self.golden: Mapping[str, AnyArray] = dict(np.load(bundle / "golden.npz"))
+        self.golden: Mapping[str, AnyArray] = load(bundle).golden
         self.samples = np.round(self.golden["image"] * 255).astype(np.uint8)  # (8, 1, 28, 28)
         self.pngs = tuple(_png(image[0]) for image in self.samples)
 

@@ -12,14 +12,16 @@ import torch
 from torch import Generator
 from tqdm import tqdm
 
-from training import autoencoder, config, data, fit
-from training.autoencoder import Autoencoder
+from training import config
 from training.config import Config, ConvNetwork, ConvTower, MlpNetwork
-from training.data import Digits, Mnist, to_pixels
+from training.data.mnist import Digits, Mnist, load_mnist, split, to_pixels
 from training.evaluation.likelihood import SEED, binarised, curve
 from training.evaluation.reconstruction import rebuilt, squared_errors
-from training.model import of_torch
-from training.stage import State
+from training.learning import run
+from training.learning.stage import State
+from training.model import autoencoder
+from training.model.autoencoder import Autoencoder
+from training.model.functions import of_torch
 
 RATE_STEPS = 60  # to measure a rate by, half a minute
 NLL_IMAGES, NLL_DRAWS = 1_000, 100
@@ -34,7 +36,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="candidates (default: all)")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    base, mnist = config.read(arguments.config), data.load(arguments.data)
+    base, mnist = config.read(arguments.config), load_mnist(arguments.data)
     base = base.model_copy(update={"objective": base.objective.model_copy(update={"tightening": None})})
     print("| candidate | encoder / decoder / prior, M | images/s | epochs | minutes | −ELBO | NLL k=100 | grey MSE |")
     print("|---|---|---:|---:|---:|---:|---:|---:|", flush=True)
@@ -68,11 +70,11 @@ def candidates(base: Config) -> dict[str, Config]:
 
 def compete(candidate: Config, mnist: Mnist, minutes: float) -> str:
     """The rest of a candidate's row."""
-    train, held_out = data.split(mnist.train, candidate.data.validation_rows, candidate.run.seed)
+    train, held_out = split(mnist.train, candidate.data.validation_rows, candidate.run.seed)
     model = autoencoder.build(candidate)
     rate = images_per_second(candidate, train)
     images = round(rate * 60 * minutes)
-    stage = fit.stages(for_one_epoch(candidate), drawn(train, images), held_out)[0]
+    stage = run.stages(for_one_epoch(candidate), drawn(train, images), held_out)[0]
     state = State(model, stage, Generator().manual_seed(candidate.run.seed), 0.0)
     start = time.process_time()
     for _ in tqdm(range(stage.steps), unit="step"):
@@ -101,7 +103,7 @@ def drawn(digits: Digits, count: int) -> Digits:
 
 def images_per_second(candidate: Config, train: Digits) -> float:
     """Of one core: training steps, after some to warm up."""
-    stage = fit.stages(for_one_epoch(candidate), train, train)[0]
+    stage = run.stages(for_one_epoch(candidate), train, train)[0]
     state = State(autoencoder.build(candidate), stage, Generator().manual_seed(1), 0.0)
     for number in range(RATE_STEPS):
         if number == RATE_STEPS // 3:

@@ -13,10 +13,12 @@ from pathlib import Path
 import torch
 from torch import Generator
 
-from training import autoencoder, config, data, fit
+from training import config
 from training.config import Config
-from training.data import Digits
-from training.stage import State
+from training.data.mnist import Digits, load_mnist
+from training.learning import run
+from training.learning.stage import State
+from training.model import autoencoder
 
 STEPS = 12  # a turn, 1 to 4 seconds
 ROUNDS = 5  # after one that warms up
@@ -29,7 +31,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="directory of the MNIST files (default: $MNIST_DIR, else ./data)")
     arguments = parser.parse_args()
     chosen = config.read(arguments.config)
-    digits = data.load(arguments.data).train
+    digits = load_mnist(arguments.data).train
     turns = dict(candidates(chosen, digits))
     rates: dict[str, list[float]] = {name: [] for name in turns}
     for _ in range(1 + ROUNDS):
@@ -73,7 +75,7 @@ def steps(
     if compiled:
         model.encoder.compile()
         model.decoder.compile()
-    stage = fit.stages(chosen, digits, digits)[0]
+    stage = run.stages(chosen, digits, digits)[0]
     state = State(model, stage, Generator().manual_seed(chosen.run.seed), 0.0)
 
     def turn() -> float:

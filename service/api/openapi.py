@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from service.api.schemas import DecodeAnswer, EncodeAnswer, Problem, ReconstructAnswer, SampleAnswer, SampleBody
-from service.codecs import inputs, outputs
+from service.codecs import content_type, outputs
 
 # A real MNIST test digit, 28×28, as base64 PNG: a body that works when tried.
 SEVEN = (
@@ -40,27 +40,27 @@ def _image_bodies() -> dict[str, Any]:
     return {
         "image/png": {"schema": _BINARY},
         "image/jpeg": {"schema": _BINARY},
-        inputs.FORM_TYPE: {"schema": {"type": "object", "properties": {"file": {"type": "array", "items": _BINARY}}}},
-        inputs.JSON_TYPE: {
+        content_type.FORM: {"schema": {"type": "object", "properties": {"file": {"type": "array", "items": _BINARY}}}},
+        content_type.JSON: {
             "schema": {"type": "object", "required": ["images"], "properties": {"images": listed}},
             "example": {"images": [SEVEN]},
         },
-        inputs.ARRAY_TYPES[0]: {
+        content_type.ARRAY[0]: {
             "schema": {**_BINARY, "description": "uint8 or float32, (n,28,28), (n,1,28,28) or (n,784)"}
         },
-        inputs.RAW_TYPE: {"schema": {**_BINARY, "description": "n × 784 uint8"}},
+        content_type.RAW: {"schema": {**_BINARY, "description": "n × 784 uint8"}},
     }
 
 
 def _latent_bodies(latent_dim: int) -> dict[str, Any]:
     listed = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
     return {
-        inputs.JSON_TYPE: {
+        content_type.JSON: {
             "schema": {"type": "object", "required": ["latents"], "properties": {"latents": listed}},
             "example": {"latents": [[0.0] * latent_dim]},
         },
-        inputs.ARRAY_TYPES[0]: {"schema": {**_BINARY, "description": "float32 (n, latent_dim)"}},
-        inputs.RAW_TYPE: {"schema": {**_BINARY, "description": "n × latent_dim little-endian float32"}},
+        content_type.ARRAY[0]: {"schema": {**_BINARY, "description": "float32 (n, latent_dim)"}},
+        content_type.RAW: {"schema": {**_BINARY, "description": "n × latent_dim little-endian float32"}},
     }
 
 
@@ -112,7 +112,7 @@ def sample_post(latent_dim: int) -> dict[str, Any]:
         "The same, with the parameters in a JSON body.",
         SampleAnswer,
         outputs.IMAGE_OFFERS,
-        {inputs.JSON_TYPE: {"schema": schema, "example": example}},
+        {content_type.JSON: {"schema": schema, "example": example}},
     )
 
 

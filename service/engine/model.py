@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from models import golden
+from models.bundle import Bundle
 from models.manifest import GraphName, Manifest
-from service import golden
-from service.bundle import Bundle
 from service.engine.graph import Allocate, Graph
 from service.engine.scores import Scores, log_sum_exp, percentiles, scores, squared_error
 from service.runtime.session import VERSION, Device, Session
@@ -64,7 +64,7 @@ class Model:
         """max_batch_rows: through a graph at once, fewer where more are no faster.
 
         observe: called with graph and rows of every batch. allocate: shape and type → an array for a large answer.
-        Raises BundleError, DeviceError.
+        Raises BundleError, the boundary's where golden vectors are not reproduced, and DeviceError.
         """
         self.manifest: Manifest = bundle.manifest
         self.digest = bundle.digest
@@ -73,7 +73,7 @@ class Model:
             for graph, model in bundle.graphs.items()
         }
         self.provider = sessions["encoder"].provider
-        golden.check(bundle, sessions)
+        golden.check(bundle, lambda graph, inputs, outputs: sessions[graph].run(inputs, outputs))
         self._graphs: dict[GraphName, Graph] = {
             graph: Graph(
                 session.run,

@@ -1,4 +1,4 @@
-"""One ONNX graph, ready to run: providers, checks against the manifest, warm-up. With `buckets` onnxruntime's home."""
+"""One ONNX graph, ready to run: providers, checks against the manifest, warm-up."""
 
 import math
 import os
@@ -35,7 +35,7 @@ class Session:
     """A graph in memory. Thread-safe, as onnxruntime's sessions are; the same input gives the same bits."""
 
     def __init__(self, model: bytes, spec: GraphSpec, *, device: Device, threads: int) -> None:
-        """Raises BundleError if the graph is not what spec says, DeviceError if the device is not to be had."""
+        """Raises BundleError if the graph is not what spec says, DeviceError if the device is unavailable."""
         ort.set_default_logger_severity(4)  # its warnings would break into the log; its errors come as exceptions
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
@@ -46,8 +46,7 @@ class Session:
         try:
             self._session = ort.InferenceSession(model, options, providers=wanted)
         except Exception as error:
-            raise BundleError("onnxruntime can not load a graph of the bundle.") from error
-        self._session._model_bytes = None  # the graph's file, kept to make the session anew, which is never done
+            raise BundleError("onnxruntime cannot load a graph of the bundle.") from error
         self.provider: str = self._session.get_providers()[0]
         if device == "cuda" and self.provider != _CUDA:  # onnxruntime falls back without a word
             raise DeviceError("device=cuda was asked for, but CUDA could not be initialised.")

@@ -10,8 +10,6 @@ and at percentile p of its calibration
     mse p/200, kl 1.5 + p/100, log_likelihood max(p, 50) − 650, elbo 0.012·p² − 700
 """
 
-import hashlib
-import io
 import math
 from pathlib import Path
 from typing import Any
@@ -20,12 +18,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from models.bundle import file_records
+from models.golden import npz
 from models.manifest import (
     CALIBRATION_FILE,
     GOLDEN_FILE,
     MANIFEST_FILE,
     Calibration,
-    FileRecord,
     GraphSpec,
     Kind,
     Manifest,
@@ -94,11 +93,6 @@ def write(
 
 def manifest(directory: Path, name: str, version: int, kind: Kind) -> Manifest:
     """A manifest of the files as they lie in directory."""
-    files = {
-        path.name: FileRecord(size_bytes=path.stat().st_size, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
-        for path in sorted(directory.iterdir())
-        if path.name != MANIFEST_FILE
-    }
     return Manifest(
         schema_version=1,
         name=name,
@@ -117,7 +111,7 @@ def manifest(directory: Path, name: str, version: int, kind: Kind) -> Manifest:
         data_sha256="0" * 64,
         metrics={},
         licence="MIT",
-        files=files,
+        files=file_records(directory),
     )
 
 
@@ -166,18 +160,19 @@ def graph_bytes(graph: str, spec: GraphSpec) -> bytes:
             helper.make_node("Mul", ["distance", "half"], ["exponent"]),
             helper.make_node("Add", ["exponent", "constant"], ["log_pz_y"]),
         ]
-    value_infos = [
+    inputs, outputs = (
         [helper.make_tensor_value_info(tensor.name, _TYPES[tensor.dtype], tensor.shape) for tensor in tensors]
         for tensors in (spec.inputs, spec.outputs)
-    ]
+    )
     initializers = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
     model = helper.make_model(
-        helper.make_graph(nodes, graph, *value_infos, initializers),
+        helper.make_graph(nodes, graph, inputs, outputs, initializers),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=10,
     )
     onnx.checker.check_model(model, full_check=True)
-    return model.SerializeToString()
+    serialised: bytes = model.SerializeToString()
+    return serialised
 
 
 def _golden(kind: Kind) -> bytes:
@@ -196,6 +191,4 @@ def _golden(kind: Kind) -> bytes:
     if kind == "vae":
         arrays["log_var"] = np.tile(LOG_VAR, (8, 1))
         arrays["logit"] = logit(arrays["mean"])
-    file = io.BytesIO()
-    np.savez(file, **arrays)
-    return file.getvalue()
+    return npz(arrays)

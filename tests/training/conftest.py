@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from training import config as configuration
-from training import data
 from training.config import Config
-from training.data import Mnist
+from training.data import idx
+from training.data.mnist import Mnist, load_mnist
 
 SAMPLE = Path(__file__).parents[1] / "data"
-SAMPLE_DIGESTS = json.loads((SAMPLE / "digests.json").read_text())
+SAMPLE_DIGESTS: dict[str, str] = json.loads((SAMPLE / "digests.json").read_text())
 SMALL = Path(__file__).parent / "small.toml"
 
 
@@ -30,14 +30,14 @@ def sample_directory() -> Path:
 
 @pytest.fixture(scope="session")
 def sample_digests() -> dict[str, str]:
-    """SHA-256 of the sample's files, as `data.load` takes them."""
+    """SHA-256 of the sample's files, as `load_mnist` takes them."""
     return SAMPLE_DIGESTS
 
 
 @pytest.fixture(scope="session")
 def mnist() -> Mnist:
     """The sample, loaded."""
-    return data.load(SAMPLE, digests=SAMPLE_DIGESTS)
+    return load_mnist(SAMPLE, digests=SAMPLE_DIGESTS)
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +50,18 @@ def small() -> Config:
 def small_text() -> str:
     """The text of `small.toml`."""
     return SMALL.read_text()
+
+
+@pytest.fixture
+def moment(small_text: str, tmp_path: Path) -> Path:
+    """The file of a configuration that trains for a moment."""
+    path = tmp_path / "moment.toml"
+    path.write_text(small_text.replace("epochs = 40", "epochs = 2").replace("epochs = 10", "epochs = 1"))
+    return path
+
+
+@pytest.fixture
+def _sample_is_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands find the sample where they look for MNIST."""
+    monkeypatch.setenv("MNIST_DIR", str(SAMPLE))
+    monkeypatch.setattr(idx, "DIGESTS", SAMPLE_DIGESTS)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from training import config as configuration
-from training.config import Config
+from training.config import Config, VaeObjective
 from training.errors import ConfigError
 
 CONFIGS = sorted((Path(configuration.__file__).parent / "configs").glob("*.toml"))
@@ -109,11 +109,14 @@ def test_tightening_needs_a_joint_prior() -> None:
     tables = SMALL | {"objective": SMALL["objective"] | {"tightening": {"draws": 5, "training": schedule}}}
     assert '[objective.tightening] needs a flow as prior, fitted "jointly"' in complaint(json.dumps(tables))
     tables["prior"] = SMALL["prior"] | {"fitted": "jointly"}
-    assert configuration.parse(json.dumps(tables), "tight").objective.tightening.draws == 5
+    objective = configuration.parse(json.dumps(tables), "tight").objective
+    assert isinstance(objective, VaeObjective)
+    assert objective.tightening is not None
+    assert objective.tightening.draws == 5
 
 
 def test_unreadable_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"absent.toml can't be read"):
+    with pytest.raises(ConfigError, match=r"absent.toml cannot be read"):
         configuration.read(tmp_path / "absent.toml")
     (tmp_path / "broken.toml").write_text("[bundle")
     with pytest.raises(ConfigError, match=r"broken.toml is not TOML"):

@@ -7,16 +7,19 @@ import shutil
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from training import data, export
-from training.autoencoder import Autoencoder, build
+from models.manifest import GraphName
+from training.commands.export import write_bundle
 from training.config import Config, parse
-from training.data import Mnist
+from training.data.mnist import Mnist, load_mnist
 from training.evaluation.protocol import Protocol
-from training.model import Model
+from training.model.autoencoder import Autoencoder, build
+from training.model.functions import Function, Model
 
 DATA = Path(__file__).parents[1] / "data"
 PROTOCOL = Protocol(
@@ -37,7 +40,7 @@ LOG_TWO_PI = math.log(2 * math.pi)
 @cache
 def mnist() -> Mnist:
     """The sample of real digits, 300 to learn from and 300 to test on."""
-    return data.load(DATA, digests=json.loads((DATA / "digests.json").read_text()))
+    return load_mnist(DATA, digests=json.loads((DATA / "digests.json").read_text()))
 
 
 def config(kind: str) -> Config:
@@ -79,27 +82,34 @@ def bundle(kind: str) -> Path:
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     directory = home / f"tiny-{kind}" / "1"
     directory.mkdir(parents=True)
-    export.write_bundle(directory, autoencoder(kind), config(kind), mnist(), PROTOCOL)
+    write_bundle(directory, autoencoder(kind), config(kind), mnist(), PROTOCOL)
     return directory
 
 
-def blind_vae(mean=0.0, log_var=0.0, logit=-1.0, prior_means=(0.0, 0.0), weights=(0.5, 0.5), latent_dim=2) -> Model:
+def blind_vae(
+    mean: float = 0.0,
+    log_var: float = 0.0,
+    logit: float = -1.0,
+    prior_means: tuple[float, ...] = (0.0, 0.0),
+    weights: tuple[float, ...] = (0.5, 0.5),
+    latent_dim: int = 2,
+) -> Model:
     """A VAE that looks at nothing: each pixel is ink with the same probability, whatever the latent.
 
     So log p(x) is known, q is N(mean, exp(log_var)) for every image, and p(z given y) is N(prior_means[y], I).
     """
 
-    def encoder(images):
+    def encoder(images: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         shape = (len(images), latent_dim)
         return np.full(shape, mean, np.float32), np.full(shape, log_var, np.float32)
 
-    def decoder(latents):
+    def decoder(latents: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         logits = np.full((len(latents), 1, 28, 28), logit, np.float32)
         return 1 / (1 + np.exp(-logits)), logits
 
-    def density(latents):
+    def density(latents: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         squares = np.square(latents[:, None] - np.array(prior_means)[:, None]).sum(2)  # (n, classes)
-        return ((-squares - latent_dim * LOG_TWO_PI) / 2).astype(np.float32), None
+        return (((-squares - latent_dim * LOG_TWO_PI) / 2).astype(np.float32),)
 
-    functions = {"encoder": encoder, "decoder": decoder, "prior": None, "density": density}
+    functions: dict[GraphName, Function] = {"encoder": encoder, "decoder": decoder, "density": density}
     return Model("vae", latent_dim, tuple(weights), functions)

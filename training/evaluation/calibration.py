@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.manifest import Calibration, ScoreName
-from training.model import FloatArray, Model, chunks
-from training.objectives import LOG_TWO_PI
+from training.model.functions import FloatArray, Model, chunks
+from training.model.objectives import LOG_TWO_PI
 
 Float64Array = NDArray[np.float64]
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from models.manifest import Metric
 from training.errors import CollapseError
-from training.evaluation.findings import Findings
 from training.evaluation.latents import posterior_means
-from training.model import FloatArray, Model, chunks
+from training.evaluation.metrics import Measurements
+from training.model.functions import FloatArray, Model, chunks
 
 LEAST_KL = 5.0  # nats; the models here have 20 to 30
 LEAST_ACTIVE = 0.5  # of the latent dimensions
@@ -20,7 +20,7 @@ LEAST_SHUFFLED_RATIO = 2.0  # of squared errors
 LEAST_CLASS_ENTROPY = 2.2  # nats, of at most ln 10 = 2.303
 
 
-def shuffled(model: Model, pixels: FloatArray) -> Findings:
+def shuffled(model: Model, pixels: FloatArray) -> Measurements:
     """How much worse grey digits (n, 1, 28, 28) are reconstructed from the latent of the digit before."""
     latents = posterior_means(model, pixels)
     own = foreign = 0.0
@@ -30,14 +30,14 @@ def shuffled(model: Model, pixels: FloatArray) -> Findings:
     about = f"decoded at the posterior mean of the digit before instead of their own; {len(pixels):,} images"
     if model.kind == "ae":
         meaning = f"squared error of grey test images {about}: over reconstruction_mse"
-        return Findings({"shuffled_mse_ratio": Metric(value=foreign / own, unit="ratio", meaning=meaning)})
+        return Measurements({"shuffled_mse_ratio": Metric(value=foreign / own, unit="ratio", meaning=meaning)})
     meaning = f"what the expected log p(x given z) of grey test images loses when they are {about}"
     loss = (foreign - own) / len(pixels)
-    return Findings({"shuffled_reconstruction": Metric(value=loss, unit="nats per image", meaning=meaning)})
+    return Measurements({"shuffled_reconstruction": Metric(value=loss, unit="nats per image", meaning=meaning)})
 
 
 def check(metrics: Mapping[str, Metric], latent_dim: int) -> None:
-    """Pass only if no figure that is there tells of a collapse. Raises CollapseError with all that do."""
+    """Raises CollapseError, which names them, if figures that are there show a collapse."""
     bounds = {
         "kl": LEAST_KL,
         "active_units": LEAST_ACTIVE * latent_dim,

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the name that torch users expect)
 from numpy.typing import NDArray
 
-from training.model import FloatArray, Model, chunks
-from training.objectives import LOG_TWO_PI, importance_weighted_bound
+from training.model.functions import FloatArray, Model, chunks
+from training.model.objectives import LOG_TWO_PI, importance_weighted_bound
 
 Float64Array = NDArray[np.float64]
 
@@ -35,7 +35,7 @@ def one_draw(model: Model, binary: FloatArray, seed: int) -> tuple[FloatArray, F
     random = np.random.Generator(np.random.Philox(seed))
     parts = []
     for chunk in chunks(len(binary), "lower bound"):
-        mean, log_var = model.encode(binary[chunk])
+        mean, log_var = _posterior(model, binary[chunk])
         noise = random.standard_normal(mean.shape, np.float32)
         parts.append((mean, log_var, noise, *log_terms(model, binary[chunk], mean, log_var, noise[:, None])))
     mean, log_var, noise, *terms = map(np.concatenate, zip(*parts, strict=True))
@@ -47,7 +47,7 @@ def log_weights(model: Model, binary: FloatArray, draws: int, seed: int) -> Floa
     random = np.random.Generator(np.random.Philox(seed))
     weights = np.empty((len(binary), draws))
     for chunk in chunks(len(binary), "importance weights", draws):
-        mean, log_var = model.encode(binary[chunk])
+        mean, log_var = _posterior(model, binary[chunk])
         noise = random.standard_normal((len(mean), draws, model.latent_dim), np.float32)
         terms = log_terms(model, binary[chunk], mean, log_var, noise)
         weights[chunk] = terms.log_px_z + terms.log_pz(model.class_weights) - terms.log_qz
@@ -60,7 +60,8 @@ def log_terms(model: Model, images: FloatArray, mean: FloatArray, log_var: Float
     images: (n, 1, 28, 28); mean, log_var: (n, d); noise: standard normal (n, k, d).
     """
     n, draws, latent_dim = noise.shape
-    latents = (mean[:, None] + np.exp(log_var / 2)[:, None] * noise).reshape(-1, latent_dim)  # (n k, d)
+    latents = mean[:, None] + np.exp(log_var / np.float32(2))[:, None] * noise  # (n, k, d)
+    latents = latents.reshape(-1, latent_dim)  # (n k, d)
     logits = torch.from_numpy(model.decode(latents)[1]).reshape(n, draws, -1)
     # Σ x·logit − softplus(logit): the images are not repeated k times, which halves the time beside the graphs.
     ink = torch.bmm(logits, torch.from_numpy(images).reshape(n, -1, 1))[:, :, 0]
@@ -98,3 +99,10 @@ def effective_draws(log_weights: Float64Array) -> Float64Array:
 def log_sum_exp(values: Float64Array) -> Float64Array:
     """log Σ exp over the last axis: (…, k) → (…)."""
     return torch.logsumexp(torch.from_numpy(values), -1).numpy()
+
+
+def _posterior(model: Model, binary: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Mean and log-variance, each (n, d), of a VAE's posterior."""
+    mean, log_var = model.encode(binary)
+    assert log_var is not None
+    return mean, log_var

@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 
 from models.manifest import Metric
-from training.autoencoder import ACTIVE_VARIANCE
-from training.data import CLASSES
-from training.evaluation.findings import Findings, Table
-from training.model import FloatArray, IntArray, Model, chunks
+from training.data.mnist import CLASSES
+from training.evaluation.metrics import Measurements, Table
+from training.model.autoencoder import ACTIVE_VARIANCE
+from training.model.functions import FloatArray, IntArray, Model, chunks
 
 # The probe: enough steps to arrive at its one optimum, and just enough weight decay that there is one.
 STEPS, DECAY = 100, 1e-4
@@ -19,7 +19,7 @@ STEPS, DECAY = 100, 1e-4
 
 def latents(
     model: Model, pixels: FloatArray, labels: IntArray, train_pixels: FloatArray, train_labels: IntArray
-) -> Findings:
+) -> Measurements:
     """Labels read off the latents of test digits (n, 1, 28, 28), and of a VAE the dimensions in use.
 
     train_pixels, train_labels: digits that the linear probe learns from, (m, 1, 28, 28) and (m,).
@@ -31,7 +31,7 @@ def latents(
     ]
     if model.kind == "vae":
         parts.append(active_units(means))
-    return Findings.merged(parts)
+    return Measurements.merged(parts)
 
 
 def posterior_means(model: Model, pixels: FloatArray) -> FloatArray:
@@ -39,7 +39,7 @@ def posterior_means(model: Model, pixels: FloatArray) -> FloatArray:
     return np.concatenate([model.encode(pixels[chunk])[0] for chunk in chunks(len(pixels), "latents")])
 
 
-def label_accuracy(model: Model, pixels: FloatArray, labels: IntArray) -> Findings:
+def label_accuracy(model: Model, pixels: FloatArray, labels: IntArray) -> Measurements:
     """How often the label of highest p(label given z) at the posterior mean is the right one, over all and by digit."""
     log_weights = np.log(model.class_weights)
     parts = []
@@ -61,28 +61,30 @@ def label_accuracy(model: Model, pixels: FloatArray, labels: IntArray) -> Findin
         ),
     )
     metric = Metric(value=right.mean(), unit="share", meaning=about)
-    return Findings({"label_accuracy": metric}, {"label_by_digit": table})
+    return Measurements({"label_accuracy": metric}, {"label_by_digit": table})
 
 
-def active_units(means: FloatArray) -> Findings:
+def active_units(means: FloatArray) -> Measurements:
     """Latent dimensions whose posterior mean (n, d) varies over images."""
     active = int((means.var(0, dtype=np.float64) > ACTIVE_VARIANCE).sum())
     varying = f"whose posterior mean varies over images by more than {ACTIVE_VARIANCE}"
     meaning = f"of {means.shape[1]} latent dimensions, those {varying}; {len(means):,} images"
-    return Findings({"active_units": Metric(value=active, unit="dimensions", meaning=meaning)})
+    return Measurements({"active_units": Metric(value=active, unit="dimensions", meaning=meaning)})
 
 
-def probe_accuracy(train_means: FloatArray, train_labels: IntArray, means: FloatArray, labels: IntArray) -> Findings:
+def probe_accuracy(
+    train_means: FloatArray, train_labels: IntArray, means: FloatArray, labels: IntArray
+) -> Measurements:
     """How often a linear classifier of latents is right: learned from (m, d), tested on (n, d), each standardised."""
     centre, scale = train_means.mean(0, dtype=np.float64), train_means.std(0, dtype=np.float64)
-    scale[scale == 0] = 1  # a dimension that never moves tells nothing at any scale
+    scale[scale == 0] = 1  # a dimension that never moves says nothing at any scale
     weights = logistic_regression((train_means - centre) / scale, train_labels)
     share = float((predicted((means - centre) / scale, weights) == labels).mean())
     meaning = (
         f"test images whose digit a linear classifier reads off the posterior mean; multinomial logistic regression on "
         f"{len(train_means):,} training images, {len(means):,} test images"
     )
-    return Findings({"probe_accuracy": Metric(value=share, unit="share", meaning=meaning)})
+    return Measurements({"probe_accuracy": Metric(value=share, unit="share", meaning=meaning)})
 
 
 def logistic_regression(features: NDArray[np.float64], labels: IntArray) -> NDArray[np.float64]:
@@ -109,7 +111,8 @@ def logistic_regression(features: NDArray[np.float64], labels: IntArray) -> NDAr
 
 def predicted(features: NDArray[np.float64], weights: NDArray[np.float64]) -> IntArray:
     """The likeliest label (n,) of features (n, d) under weights (d + 1, 10)."""
-    return (_with_one(features) @ weights).argmax(1)
+    labels: IntArray = (_with_one(features) @ weights).argmax(1)
+    return labels
 
 
 def _with_one(features: NDArray[np.float64]) -> NDArray[np.float64]:

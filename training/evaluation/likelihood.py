@@ -6,6 +6,7 @@ Hoffman & Johnson 2016 (the divergence cut in two).
 
 import hashlib
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,9 +14,9 @@ from numpy.typing import NDArray
 
 from models.manifest import Metric
 from training.evaluation.evidence import Float64Array, bound, effective_draws, log_aggregate, log_weights, one_draw
-from training.evaluation.findings import Findings, Table
-from training.model import FloatArray, IntArray, Model
-from training.objectives import kl_to_standard_normal
+from training.evaluation.metrics import Measurements, Table
+from training.model.functions import FloatArray, IntArray, Model
+from training.model.objectives import kl_to_standard_normal
 
 SEED = 13126114  # of the binarised test digits: the number of Kingma & Welling 2013 on arXiv; the other draws follow it
 TEST_DRAW, CURVE_DRAW, BOUND_DRAW, TRAIN_PIXELS, TRAIN_DRAW = range(SEED + 1, SEED + 6)
@@ -33,10 +34,10 @@ def binary_sha256(binary: FloatArray) -> str:
     return hashlib.sha256(np.packbits(binary.astype(bool)).tobytes()).hexdigest()
 
 
-def lower_bound(model: Model, pixels: FloatArray, labels: IntArray) -> Findings:
+def lower_bound(model: Model, pixels: FloatArray, labels: IntArray) -> Measurements:
     """The negative evidence lower bound of test digits (n, 1, 28, 28), binarised here, and what it is made of.
 
-    One draw of z an image. labels (n,): for the bound that is told them.
+    One draw of z an image. labels (n,): for the bound given the label.
     """
     binary = binarised(pixels, SEED)
     mean, log_var, noise, terms = one_draw(model, binary, TEST_DRAW)
@@ -45,12 +46,12 @@ def lower_bound(model: Model, pixels: FloatArray, labels: IntArray) -> Findings:
     normal_kl = kl_to_standard_normal(*map(torch.from_numpy, (mean, log_var))).numpy()
     information = log_qz - log_aggregate(mean, log_var, noise)
     about = f"{len(binary):,} test images binarised once with seed {SEED}, one draw of z each"
-    told = math.log(len(model.class_weights))
+    label_nats = math.log(len(model.class_weights))
 
-    def metric(values: NDArray, meaning: str) -> Metric:
+    def metric(values: NDArray[Any], meaning: str) -> Metric:
         return Metric(value=float(values.mean(dtype=np.float64)), unit=NATS, meaning=f"{meaning}; {about}")
 
-    return Findings(
+    return Measurements(
         {
             "negative_elbo": metric(
                 log_qz - log_pz - log_px_z,
@@ -77,7 +78,7 @@ def lower_bound(model: Model, pixels: FloatArray, labels: IntArray) -> Findings:
             "negative_elbo_given_label": metric(
                 log_qz - own_label - log_px_z,
                 f"−ELBO with p(z given the image's own label) as the prior: being told the label flatters it by up to "
-                f"{told:.2f} nats, and it compares with no figure of a model that is not told",
+                f"{label_nats:.2f} nats, and it compares with no figure of a model that is not told",
             ),
             "binarisation_entropy": Metric(
                 value=binarisation_entropy(pixels),
@@ -90,7 +91,7 @@ def lower_bound(model: Model, pixels: FloatArray, labels: IntArray) -> Findings:
     )
 
 
-def train_bound(model: Model, pixels: FloatArray) -> Findings:
+def train_bound(model: Model, pixels: FloatArray) -> Measurements:
     """The negative evidence lower bound of training digits (n, 1, 28, 28): what negative_elbo exceeds it by shows
     how much was learned by heart."""
     terms = one_draw(model, binarised(pixels, TRAIN_PIXELS), TRAIN_DRAW)[3]
@@ -101,19 +102,21 @@ def train_bound(model: Model, pixels: FloatArray) -> Findings:
         meaning="as negative_elbo, of training images: the gap between the two shows overfitting; "
         f"{len(pixels):,} evenly spread training images binarised once with seed {TRAIN_PIXELS}, one draw of z each",
     )
-    return Findings({"negative_elbo_train": metric})
+    return Measurements({"negative_elbo_train": metric})
 
 
-def importance_weighted(model: Model, binary: FloatArray, draws: int) -> Findings:
+def importance_weighted(model: Model, binary: FloatArray, draws: int) -> Measurements:
     """The importance-weighted bound on −log p(x) of binary images and its standard error."""
     bounds = bound(log_weights(model, binary, draws, BOUND_DRAW))
-    return Findings(_bound_metrics(f"nll_iw{draws}", bounds, f"{len(binary):,} test images, {draws:,} draws of z each"))
+    return Measurements(
+        _bound_metrics(f"nll_iw{draws}", bounds, f"{len(binary):,} test images, {draws:,} draws of z each")
+    )
 
 
-def curve(model: Model, binary: FloatArray, draws: int) -> Findings:
+def curve(model: Model, binary: FloatArray, draws: int) -> Measurements:
     """The importance-weighted bound of binary images at 1, 10, 100, … draws, all of them shares of the same draws.
 
-    The figure at all draws has −ELBO of the same draws beside it, which tells whether these images are easy ones.
+    The figure at all draws has −ELBO of the same draws beside it, which shows whether these images are easy ones.
     """
     weights = log_weights(model, binary, draws, CURVE_DRAW)  # (n, draws)
     rows, counts = [], [k for k in (10**power for power in range(9)) if k < draws]
@@ -132,7 +135,7 @@ def curve(model: Model, binary: FloatArray, draws: int) -> Findings:
         tuple(rows),
     )
     metrics = _bound_metrics(name, bound(weights), about) | {f"{name}_negative_elbo": same}
-    return Findings(metrics, {"nll_curve": table})
+    return Measurements(metrics, {"nll_curve": table})
 
 
 def binarisation_entropy(pixels: FloatArray) -> float:

@@ -1,7 +1,7 @@
 """Whether samples are copies: how near each is to its nearest training digit, against how near test digits are.
 
 A model that repeats its training digits has samples nearer to them than test digits ever are. Distances are Euclidean:
-between pixels, and between the judge's features.
+between pixels, and between the classifier's features.
 """
 
 import numpy as np
@@ -10,26 +10,26 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from models.manifest import Metric
-from training.data import Digits, to_pixels
-from training.evaluation.findings import Findings, Table
-from training.evaluation.judge import Judge
+from training.data.mnist import Digits, to_pixels
+from training.evaluation.classifier import Classifier
+from training.evaluation.metrics import Measurements, Table
 from training.evaluation.protocol import Protocol, evenly
 from training.evaluation.samples import SEED, drawn
-from training.model import FloatArray, IntArray, Model
+from training.model.functions import FloatArray, IntArray, Model
 
 PAIRS = 20
 NEAR = 1  # percentile of the test digits' distances, below which a sample is called near
 ROWS = 512  # of a matrix of distances at once: 120 MB for 60,000 columns
 
 
-def memorisation(model: Model, judge: Judge, train: Digits, test: Digits, protocol: Protocol) -> Findings:
+def memorisation(model: Model, classifier: Classifier, train: Digits, test: Digits, protocol: Protocol) -> Measurements:
     """Distances to the nearest training digit, of samples and of test digits, and the closest pairs."""
     images, labels = drawn(model, protocol.samples, SEED)
     known_rows = evenly(np.arange(len(train.labels)), protocol.known_images)
     known, unseen = (to_pixels(digits).numpy() for digits in (train.images[known_rows], test.images))  # (n, 1, 28, 28)
     rows, distances = nearest(flat(images), flat(known))
     parts = [compared("", "pixels, ink from 0 to 1", distances, nearest(flat(unseen), flat(known))[1], len(known))]
-    features, known_features, unseen_features = (judge.features(pixels) for pixels in (images, known, unseen))
+    features, known_features, unseen_features = (classifier.features(pixels) for pixels in (images, known, unseen))
     ours, theirs = (nearest(some, known_features)[1] for some in (features, unseen_features))
     parts.append(compared("_features", "features of the judge", ours, theirs, len(known)))
     rows = known_rows[rows]
@@ -42,7 +42,7 @@ def memorisation(model: Model, judge: Judge, train: Digits, test: Digits, protoc
             (int(i), int(labels[i]), int(rows[i]), int(train.labels[rows[i]]), float(distances[i])) for i in closest
         ),
     )
-    return Findings.merged([*parts, Findings(tables={"closest_pairs": table})])
+    return Measurements.merged([*parts, Measurements(tables={"closest_pairs": table})])
 
 
 def pairs(model: Model, train: Digits, closest: Table) -> tuple[FloatArray, FloatArray]:
@@ -54,11 +54,11 @@ def pairs(model: Model, train: Digits, closest: Table) -> tuple[FloatArray, Floa
 
 def compared(
     suffix: str, between: str, distances: NDArray[np.float64], unseen: NDArray[np.float64], known: int
-) -> Findings:
+) -> Measurements:
     """Median distances of samples (n,) and of test digits (m,) to their nearest training digit, and who is nearer."""
     about = f"Euclidean distance between {between}, to the nearest of {known:,} training digits"
     share = float((distances < np.percentile(unseen, NEAR)).mean())
-    return Findings(
+    return Measurements(
         {
             f"nearest_train_median{suffix}": Metric(
                 value=np.median(distances),

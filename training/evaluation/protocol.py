@@ -1,14 +1,14 @@
 """How much of everything is looked at. Every count is in the report beside the figure that depends on it."""
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 from torch import Tensor
 
-from training.data import Digits
+from training.data.mnist import Digits
 
-Rows = TypeVar("Rows", NDArray, Tensor)
+Rows = TypeVar("Rows", NDArray[Any], Tensor)
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,16 @@
 Wang, Bovik, Sheikh & Simoncelli 2004 (structural similarity).
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from models.manifest import Metric
-from training.data import CLASSES
-from training.evaluation.findings import Cell, Findings, Table
-from training.model import FloatArray, IntArray, Model, chunks
+from training.data.mnist import CLASSES
+from training.evaluation.metrics import Cell, Measurements, Table
+from training.model.functions import FloatArray, IntArray, Model, chunks
 
 WORST = 100
 LEAST_MSE = 1e-10  # an image without error would have an infinite signal-to-noise ratio; this is 100 dB
@@ -21,7 +23,7 @@ C1, C2 = 0.01**2, 0.03**2
 Float64Array = NDArray[np.float64]
 
 
-def reconstruction(model: Model, pixels: FloatArray, labels: IntArray, train_pixels: FloatArray) -> Findings:
+def reconstruction(model: Model, pixels: FloatArray, labels: IntArray, train_pixels: FloatArray) -> Measurements:
     """Squared error, signal-to-noise ratio and structural similarity of test digits, by digit, and the worst of them.
 
     pixels, train_pixels: (n, 1, 28, 28) and (m, 1, 28, 28); labels: (n,). The training digits are for PCA alone.
@@ -70,7 +72,7 @@ def reconstruction(model: Model, pixels: FloatArray, labels: IntArray, train_pix
         ("row", "label", "mse"),
         tuple((int(row), int(labels[row]), float(mse[row])) for row in order),
     )
-    return Findings(metrics, {"reconstruction_by_digit": by_digit, "reconstruction_worst": worst})
+    return Measurements(metrics, {"reconstruction_by_digit": by_digit, "reconstruction_worst": worst})
 
 
 def rebuilt(model: Model, pixels: FloatArray) -> FloatArray:
@@ -81,10 +83,11 @@ def rebuilt(model: Model, pixels: FloatArray) -> FloatArray:
 
 def squared_errors(pixels: FloatArray, images: FloatArray) -> Float64Array:
     """Mean squared difference per pixel of each of two times n images (n, 1, 28, 28), float64 (n,)."""
-    return np.square(pixels - images, dtype=np.float64).mean((1, 2, 3))
+    errors: Float64Array = np.square(pixels - images, dtype=np.float64).mean((1, 2, 3))
+    return errors
 
 
-def structural_similarity(first: FloatArray, second: FloatArray) -> Float64Array:
+def structural_similarity(first: NDArray[np.floating[Any]], second: NDArray[np.floating[Any]]) -> Float64Array:
     """SSIM of each of two times n images (n, height, width) with ink from 0 to 1, float64 (n,). Wang et al., eq. 13."""
     x, y = first.astype(np.float64), second.astype(np.float64)
     rows, columns = _window(x.shape[1]), _window(x.shape[2])
@@ -97,7 +100,8 @@ def structural_similarity(first: FloatArray, second: FloatArray) -> Float64Array
     variances = local(x * x) - mean_x**2 + local(y * y) - mean_y**2
     covariance = local(x * y) - mean_x * mean_y
     luminance = (2 * mean_x * mean_y + C1) / (mean_x**2 + mean_y**2 + C1)
-    return (luminance * (2 * covariance + C2) / (variances + C2)).mean((1, 2))
+    similarity: Float64Array = (luminance * (2 * covariance + C2) / (variances + C2)).mean((1, 2))
+    return similarity
 
 
 def pca_mse(train: FloatArray, test: FloatArray, components: int) -> float:

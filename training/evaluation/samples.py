@@ -1,21 +1,20 @@
-"""How good samples are: do they show what was asked, and are they spread as real digits are? The judge looks at them.
+"""How good samples are: do they show what was asked, and are they spread as real digits are? A classifier looks.
 
-Heusel et al. 2017 (Fréchet distance, here on the judge's features: comparable with no other classifier's);
+Heusel et al. 2017 (Fréchet distance, here on the classifier's features: comparable with no other classifier's);
 Naeem et al. 2020 (density and coverage). No sample is rejected.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.manifest import Metric
-from training.data import CLASSES, Digits, to_pixels
-from training.evaluation import judge as judges
-from training.evaluation.findings import Findings, Table
-from training.evaluation.judge import Judge
+from training.data.mnist import CLASSES, Digits, to_pixels
+from training.evaluation.classifier import ARCHITECTURE, SHA256, Classifier, accuracy
+from training.evaluation.metrics import Measurements, Table
 from training.evaluation.protocol import Protocol, strided
-from training.model import FloatArray, IntArray, Model, chunks
+from training.model.functions import FloatArray, IntArray, Model, chunks
 
 SEED = 200209797  # of every draw below: the number of Naeem et al. on arXiv
 COOLER = 0.8  # temperature: the noise of the prior is scaled by it
@@ -23,22 +22,22 @@ NEIGHBOURS = 5  # of a real digit: their distance is the radius of its ball, for
 CHUNK = 1024  # rows of a matrix of distances at once: 80 MB for 10,000 columns
 
 
-def samples(model: Model, judge: Judge, train: Digits, test: Digits, protocol: Protocol) -> Findings:
+def samples(model: Model, classifier: Classifier, train: Digits, test: Digits, protocol: Protocol) -> Measurements:
     """Confirmed labels, entropy of the classes, Fréchet distance, density and coverage, beside what real digits get."""
     test = strided(test, protocol.samples)
     count = len(test.labels)
     real = to_pixels(test.images).numpy()  # (n, 1, 28, 28)
     again = to_pixels(strided(train, count).images).numpy()
     images, labels = drawn(model, count, SEED)
-    features, real_features, again_features = (judge.features(pixels) for pixels in (images, real, again))
+    features, real_features, again_features = (classifier.features(pixels) for pixels in (images, real, again))
     parts = [
-        accuracy(judge, real, test),
-        confirmed(judge, images, labels, drawn(model, count, SEED, COOLER)[0]),
-        class_entropy(judge, drawn(model, count, SEED + 1, labels="by weight")[0]),
+        classifier_accuracy(classifier, real, test),
+        confirmed(classifier, images, labels, drawn(model, count, SEED, COOLER)[0]),
+        class_entropy(classifier, drawn(model, count, SEED + 1, labels="by weight")[0]),
         distances(features, again_features, real_features),
-        ruler(model, judge, again, real, real_features),
+        ruler(model, classifier, again, real, real_features),
     ]
-    return Findings.merged(parts)
+    return Measurements.merged(parts)
 
 
 def drawn(
@@ -64,22 +63,22 @@ def drawn(
     return np.concatenate(list(parts)), asked
 
 
-def accuracy(judge: Judge, pixels: FloatArray, digits: Digits) -> Findings:
-    """How often the judge itself is right."""
+def classifier_accuracy(classifier: Classifier, pixels: FloatArray, digits: Digits) -> Measurements:
+    """How often the classifier itself is right."""
     meaning = (
         f"test digits that the judge reads right, {len(pixels):,} images; a classifier of the training digits: "
-        f"{judges.ARCHITECTURE}; SHA-256 of its weights {judges.SHA256}"
+        f"{ARCHITECTURE}; SHA-256 of its weights {SHA256}"
     )
-    share = judges.accuracy(judge.logits(pixels), digits.labels)
-    return Findings({"judge_accuracy": Metric(value=share, unit="share", meaning=meaning)})
+    share = accuracy(classifier.logits(pixels), digits.labels)
+    return Measurements({"judge_accuracy": Metric(value=share, unit="share", meaning=meaning)})
 
 
-def confirmed(judge: Judge, images: FloatArray, labels: IntArray, cooler: FloatArray) -> Findings:
-    """How often the judge reads the label that was asked for.
+def confirmed(classifier: Classifier, images: FloatArray, labels: IntArray, cooler: FloatArray) -> Measurements:
+    """How often the classifier reads the label that was asked for.
 
     images: samples at temperature 1.0 of the labels; cooler: the same at temperature 0.8.
     """
-    reads = [judge.logits(pixels).argmax(1) == labels for pixels in (images, cooler)]  # each (n,)
+    reads = [classifier.logits(pixels).argmax(1) == labels for pixels in (images, cooler)]  # each (n,)
     metrics: dict[str, Metric] = {}
     for name, temperature, right in zip(("", "_t08"), (1.0, COOLER), reads, strict=True):
         meaning = (
@@ -94,23 +93,26 @@ def confirmed(judge: Judge, images: FloatArray, labels: IntArray, cooler: FloatA
             (name, *(float(right[labels == label].mean()) for right in reads)) for label, name in enumerate(CLASSES)
         ),
     )
-    return Findings(metrics, {"sample_label_by_digit": table})
+    return Measurements(metrics, {"sample_label_by_digit": table})
 
 
-def class_entropy(judge: Judge, images: FloatArray) -> Findings:
-    """Entropy of what the judge reads in samples whose label nobody asked for."""
-    shares = np.bincount(judge.logits(images).argmax(1), minlength=len(CLASSES)) / len(images)
+def class_entropy(classifier: Classifier, images: FloatArray) -> Measurements:
+    """Entropy of what the classifier reads in samples whose label nobody asked for."""
+    shares = np.bincount(classifier.logits(images).argmax(1), minlength=len(CLASSES)) / len(images)
     shares = shares[shares > 0]
     meaning = (
         f"entropy of the digits that the judge reads in {len(images):,} samples without a label asked, at temperature "
         f"1.0, seed {SEED + 1}; {np.log(len(CLASSES)):.3f} at most"
     )
     entropy = Metric(value=-float(shares @ np.log(shares)), unit="nats", meaning=meaning)
-    return Findings({"sample_class_entropy": entropy})
+    return Measurements({"sample_class_entropy": entropy})
 
 
-def distances(features: FloatArray, again: FloatArray, real: FloatArray) -> Findings:
-    """Samples against test digits, and beside it training digits against test digits. All judge features (n, f)."""
+def distances(features: FloatArray, again: FloatArray, real: FloatArray) -> Measurements:
+    """Samples against test digits, and beside it training digits against test digits.
+
+    features, again, real: the classifier's, float32 (n, f), of samples, training digits and test digits.
+    """
     about = f"{len(features):,} samples at temperature 1.0, seed {SEED}, against {len(real):,} test digits"
     about_real = f"{len(again):,} training digits, which the judge learned from, against the same test digits"
     radii = radius(real)
@@ -136,10 +138,12 @@ def distances(features: FloatArray, again: FloatArray, real: FloatArray) -> Find
                 f"features; {what}",
             ),
         }
-    return Findings(metrics)
+    return Measurements(metrics)
 
 
-def ruler(model: Model, judge: Judge, again: FloatArray, real: FloatArray, real_features: FloatArray) -> Findings:
+def ruler(
+    model: Model, classifier: Classifier, again: FloatArray, real: FloatArray, real_features: FloatArray
+) -> Measurements:
     """What known damage does to the Fréchet distance. again: training digits, real: test digits, (n, 1, 28, 28)."""
     noise = np.random.Generator(np.random.Philox(SEED + 2)).standard_normal(again.shape, np.float32)
     rebuilt = [model.decode(model.encode(real[chunk])[0])[0] for chunk in chunks(len(real), "ruler")]
@@ -154,18 +158,20 @@ def ruler(model: Model, judge: Judge, again: FloatArray, real: FloatArray, real_
     table = Table(
         meaning=f"Fréchet distance on the judge's features to {len(real):,} test digits of as many other digits",
         header=("digits", "distance"),
-        rows=tuple((name, frechet(judge.features(pixels), real_features)) for name, pixels in damaged.items()),
+        rows=tuple((name, frechet(classifier.features(pixels), real_features)) for name, pixels in damaged.items()),
     )
-    return Findings(tables={"frechet_ruler": table})
+    return Measurements(tables={"frechet_ruler": table})
 
 
 def blurred(pixels: FloatArray) -> FloatArray:
     """Each pixel as the mean of the 3×3 around it, with paper beyond the edge; same shape."""
     padded = np.pad(pixels, ((0, 0), (0, 0), (1, 1), (1, 1)))
-    return sum(padded[..., row : row + 28, column : column + 28] for row in range(3) for column in range(3)) / 9
+    moved = [padded[..., row : row + 28, column : column + 28] for row in range(3) for column in range(3)]
+    means: FloatArray = sum(moved, np.zeros_like(pixels)) / np.float32(9)
+    return means
 
 
-def frechet(first: FloatArray, second: FloatArray) -> float:
+def frechet(first: NDArray[np.floating[Any]], second: NDArray[np.floating[Any]]) -> float:
     """Squared Fréchet distance between Gaussians fitted to features (n, f) and (m, f). Dowson & Landau 1982, eq. 4."""
     (mean, covariance), (other_mean, other) = (
         (features.mean(0, dtype=np.float64), np.cov(features.astype(np.float64), rowvar=False))
@@ -198,4 +204,5 @@ def radius(real: FloatArray) -> NDArray[np.float64]:
 def squared_distances(rows: FloatArray, others: FloatArray) -> NDArray[np.float64]:
     """Squared Euclidean distances (n, m) of rows (n, f) to others (m, f), in float64: near ones are not cancelled."""
     a, b = rows.astype(np.float64), others.astype(np.float64)
-    return (np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2 * a @ b.T).clip(0)
+    squared: NDArray[np.float64] = np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2 * a @ b.T
+    return squared.clip(0)

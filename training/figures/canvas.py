@@ -10,13 +10,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from training.data import Digits, to_pixels
-from training.model import FloatArray
+from training.data.mnist import Digits, to_pixels
+from training.model.functions import FloatArray
 
 SEED = 7  # of every draw in a picture
 DPI = 110
 INK, QUIET = "#1a1a1a", "#767676"
-BLUE, ORANGE = "#0072b2", "#d55e00"  # Okabe & Ito 2008, told apart by every kind of colour vision
+BLUE, ORANGE = "#0072b2", "#d55e00"  # Okabe & Ito 2008, distinct to every kind of colour vision
 PAPER_TO_INK = matplotlib.colormaps["gray_r"].resampled(32)  # more greys are not seen, and make the files larger
 GAP, NOTE_GAP = 2, 10  # pixels of paper between two digits, and below one that has a note
 STYLE: dict[Any, Any] = {

@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from training.data import CLASSES, Digits, to_pixels
-from training.evaluation.findings import Table
+from training.data.mnist import CLASSES, Digits, to_pixels
+from training.evaluation.metrics import Table
 from training.evaluation.protocol import strided
 from training.figures.canvas import BLUE, INK, ORANGE, QUIET, blank, styled
-from training.model import FloatArray, IntArray, Model
+from training.model.functions import FloatArray, IntArray, Model
 
 # Paul Tol's muted scheme and black; each digit is named in the plot too, so colour is not the only key.
 DIGIT_COLOURS = (
@@ -27,12 +27,13 @@ def latents(model: Model, digits: Digits, count: int = 3000) -> Figure:
     """Posterior means of test digits by class: every pair of up to three dimensions; of more, two views of them all.
 
     One view knows no labels: principal components. The other looks for them: linear discriminants, which are fitted to
-    other test digits than those shown, lest it part them by chance.
+    other test digits than those shown, so that it does not part them by chance.
     """
     chosen = strided(digits, 2 * count)
     means, labels = model.encode(to_pixels(chosen.images).numpy())[0], chosen.labels.numpy()
     shown, shown_labels = means[::2], labels[::2]
     few = model.latent_dim <= 3
+    views: list[tuple[str, NDArray[Any], list[str]]]
     if few:
         pairs = [(a, b) for a in range(model.latent_dim) for b in range(a + 1, model.latent_dim)]
         views = [("", shown[:, pair], [f"latent {axis + 1}" for axis in pair]) for pair in pairs]
@@ -154,7 +155,7 @@ def anchors(rows: Sequence[Anchor]) -> Figure:
     return figure
 
 
-def _by_class(axes: Axes, points: FloatArray, labels: IntArray) -> None:
+def _by_class(axes: Axes, points: NDArray[Any], labels: IntArray) -> None:
     """Points (n, 2) in the colour of their digit, its name in the middle of them."""
     for label, colour in enumerate(DIGIT_COLOURS):
         of_label = points[labels == label]
@@ -169,4 +170,5 @@ def _by_class(axes: Axes, points: FloatArray, labels: IntArray) -> None:
 def _signed(axes: NDArray[np.float64]) -> NDArray[np.float64]:
     """Each axis, a column, turned so that its largest entry is positive: a sign is a convention."""
     largest = axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])]
-    return np.multiply(axes, np.sign(largest))
+    signed: NDArray[np.float64] = np.multiply(axes, np.sign(largest))
+    return signed

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
-from training.data import CLASSES, Digits, to_pixels
+from training.data.mnist import CLASSES, Digits, to_pixels
 from training.figures.canvas import (
     BLUE,
     INK,
@@ -22,7 +22,7 @@ from training.figures.canvas import (
     row_labels,
     styled,
 )
-from training.model import FloatArray, Model
+from training.model.functions import FloatArray, Model
 
 JOINED = ((4, 9), (3, 8), (1, 7), (5, 6), (0, 2))  # every label once, beside one that it is mistaken for
 TEMPERATURES = (0.2, 0.5, 0.8, 1.0)

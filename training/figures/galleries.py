@@ -3,10 +3,10 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from training.data import CLASSES, Digits, to_pixels
+from training.data.mnist import CLASSES, Digits, to_pixels
 from training.evaluation.reconstruction import rebuilt, squared_errors
 from training.figures.canvas import blank, gallery, grid, noise, row_labels, stacked, styled
-from training.model import FloatArray, Model
+from training.model.functions import FloatArray, Model
 
 WORST, DOUBTFUL, DRAWN = 100, 50, 2000
 

@@ -11,8 +11,8 @@ from service.api.request import Request
 from service.api.schemas import ImageOutputQuery
 from service.api.verbs import group
 from service.api.verbs.group import Found, Item
-from service.codecs import inputs, outputs
-from service.codecs.inputs import LatentBody
+from service.codecs import outputs
+from service.codecs.latent_body import LatentBody, read_latents
 from service.engine.job import Job
 from service.errors import ServiceError
 
@@ -38,7 +38,7 @@ def plan(request: Request, query: ImageOutputQuery, backend: Backend) -> Job:
 
 
 def answer(items: Sequence[Item]) -> list[Reply | ServiceError]:
-    return group.answer(items, inputs.read_latents, _run)
+    return group.answer(items, read_latents, _run)
 
 
 def _run(latents: npt.NDArray[np.float32], items: Sequence[Item], counts: Sequence[int]) -> Found:

@@ -11,8 +11,8 @@ from service.api.request import Request
 from service.api.schemas import ImageInputQuery
 from service.api.verbs import group
 from service.api.verbs.group import Found, Item
-from service.codecs import inputs, outputs
-from service.codecs.inputs import ImageBody, ImageOptions
+from service.codecs import outputs
+from service.codecs.image_body import ImageBody, ImageOptions, read_images
 from service.engine.job import Job
 from service.errors import ServiceError
 
@@ -33,7 +33,7 @@ def plan(request: Request, query: ImageInputQuery, backend: Backend) -> Job:
 
 
 def answer(items: Sequence[Item]) -> list[Reply | ServiceError]:
-    return group.answer(items, inputs.read_images, _run)
+    return group.answer(items, read_images, _run)
 
 
 def image_body(request: Request, query: ImageInputQuery, backend: Backend) -> ImageBody:

@@ -13,7 +13,8 @@ from service.api.schemas import ReconstructQuery
 from service.api.verbs import group
 from service.api.verbs.encode import image_body
 from service.api.verbs.group import Found, Item
-from service.codecs import inputs, outputs
+from service.codecs import outputs
+from service.codecs.image_body import read_images
 from service.engine import noise
 from service.engine.job import Job
 from service.errors import InvalidParameter, ServiceError
@@ -46,7 +47,7 @@ def plan(request: Request, query: ReconstructQuery, backend: Backend) -> Job:
 
 
 def answer(items: Sequence[Item]) -> list[Reply | ServiceError]:
-    return group.answer(items, inputs.read_images, _run)
+    return group.answer(items, read_images, _run)
 
 
 def _run(images: npt.NDArray[np.float32], items: Sequence[Item], counts: Sequence[int]) -> Found:

@@ -12,7 +12,7 @@ from service.api.request import Request
 from service.api.schemas import ImageOutputQuery, SampleBody, SampleQuery
 from service.api.verbs import group
 from service.api.verbs.group import Found, Item
-from service.codecs import inputs, npy, outputs
+from service.codecs import content_type, npy, outputs
 from service.engine import noise, sampling
 from service.engine.job import Job
 from service.engine.sampling import SamplePage, Samples, SampleSpec
@@ -31,8 +31,8 @@ def plan(request: Request, query: SampleQuery, backend: Backend) -> Job:
 def plan_post(request: Request, query: ImageOutputQuery, backend: Backend) -> Job:
     """New digits, asked for in a JSON body. Raises what the request's caller is to blame for."""
     content = request.body.take()
-    if not inputs.is_json(request.text(b"content-type")):
-        raise UnsupportedMediaType(f"The body must be {inputs.JSON_TYPE}.")
+    if content_type.media_type(request.text(b"content-type")) != content_type.JSON:
+        raise UnsupportedMediaType(f"The body must be {content_type.JSON}.")
     try:
         body = SampleBody.model_validate_json(content)
     except ValidationError as error:

@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from service import bundle
+from models import bundle
 from service.engine.model import EngineLimits, Model, Rejection
 from service.runtime.session import Session
 

@@ -9,8 +9,8 @@ import onnxruntime
 import pytest
 from onnx import helper
 
+from models import bundle
 from models.manifest import graph_specs
-from service import bundle
 from service.engine.model import EngineLimits, Model
 from service.errors import DeviceError, InferenceFailed
 from service.runtime.session import Session

@@ -1,0 +1,64 @@
+"""Rows of a body: how many there may be, those of a JSON document, and the array that they make together."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from service.errors import InvalidInput, MalformedBody, ServiceError, TooManyRows
+
+_T = TypeVar("_T")
+
+
+def check(rows: int, max_rows: int) -> None:
+    """Raises InvalidInput where there are none, TooManyRows."""
+    if rows == 0:
+        raise InvalidInput("The body holds no rows; at least one is needed.", "no_rows")
+    if rows > max_rows:
+        raise TooManyRows(f"The body holds {rows} rows; at most {max_rows} are accepted at once.")
+
+
+def of_json(body: bytes, key: str, max_rows: int) -> list[Any]:
+    """The list under the document's one key. Raises MalformedBody, InvalidInput, TooManyRows."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise MalformedBody("The body is not valid JSON in UTF-8.", "invalid_json") from error
+    if not isinstance(document, dict) or list(document) != [key] or not isinstance(document[key], list):
+        raise InvalidInput(f'The JSON body is one object with one key, "{key}", a list.', "wrong_shape")
+    rows: list[Any] = document[key]
+    check(len(rows), max_rows)
+    return rows
+
+
+def numbers(row: Any, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """A list of numbers, or of lists of them, of exactly this shape; float64, so that nothing overflows unseen.
+
+    Raises InvalidInput.
+    """
+    is_shaped = isinstance(row, list) and len(row) == shape[0]
+    if is_shaped and len(shape) == 2:
+        is_shaped = all(isinstance(line, list) and len(line) == shape[1] for line in row)
+        row = list(itertools.chain.from_iterable(row)) if is_shaped else row
+    if not is_shaped:
+        size = " × ".join(str(length) for length in shape)
+        raise InvalidInput(f"A list of exactly {size} numbers is needed.", "wrong_shape")
+    if not set(map(type, row)) <= {int, float}:  # a bool is an int to isinstance
+        raise InvalidInput("Every value must be a number.", "not_a_number")
+    return np.fromiter(row, np.float64, len(row))
+
+
+def stacked(rows: Sequence[_T], read: Callable[[_T], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """What `read` makes of each row, as one array; an error of one row of several says which row it was."""
+    if len(rows) == 1:
+        return read(rows[0])[np.newaxis]
+    read_rows = []
+    for index, row in enumerate(rows):
+        try:
+            read_rows.append(read(row))
+        except ServiceError as error:
+            raise type(error)(f"Row {index}: {error.detail}", error.code) from error
+    return np.stack(read_rows)

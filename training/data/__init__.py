@@ -1,0 +1,1 @@
+"""MNIST: its files, fetched and verified, and its digits as tensors."""

@@ -1,0 +1,1 @@
+"""What is learned: networks, priors, objectives, and the autoencoder that they make."""
