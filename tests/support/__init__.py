@@ -1,0 +1,1 @@
+"""Clients and waits that tests of several folders share."""

@@ -8,16 +8,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 
 @contextlib.contextmanager
 def started(
-    *arguments: str, cwd: Path | None = None, python: str = sys.executable
+    *arguments: str, cwd: Path | None = None, python: str = sys.executable, log: IO[bytes] | None = None
 ) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
-    """Starts `python -m service`, one process unless told otherwise, and yields its address; kills it at the end."""
+    """Starts `python -m service`, one process unless told otherwise, and yields its address; kills it at the end.
+
+    log: takes what it writes to standard error.
+    """
     command = [python, "-m", "service", "--port", "0", "--workers", "1", *arguments]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("VAE_")}
-    process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
     assert process.stdout
     try:
         welcome = ""

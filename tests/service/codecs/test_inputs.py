@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from service.codecs.inputs import ImageOptions, read_images
 
 from service.codecs import png
-from service.codecs.inputs import ImageOptions, read_images
 from service.codecs.npy import write_npy
 from service.errors import InvalidInput
 from tests.service.codecs.image_files import LIMITS

@@ -4,8 +4,8 @@ import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given, settings
 from PIL import Image
-
 from service.codecs.inputs import ImageOptions, Picture, read_images, read_pictures
+
 from service.codecs.png import write
 from service.errors import ServiceError
 from tests.service.codecs.image_files import DIGIT, LIMITS, RGB, png, random_samples, saved
