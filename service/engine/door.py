@@ -39,7 +39,8 @@ class Door:
         self._short, self._long = _Lane("short"), _Lane("long")
         self._watched: set[Job] = set()  # those in lanes; what runs on the event loop is over before it could be late
         self._alarm: asyncio.TimerHandle | None = None
-        self._waiting: list[asyncio.Future[None]] = []  # for room
+        self._waiting: list[asyncio.Future[None]] = []  # for room, which is kept for them
+        self._waiting_rows = 0
         self.queued_rows = 0
         self.queued_s = 0.0
 
@@ -48,16 +49,9 @@ class Door:
 
         Raises QueueFull if there is no room for the job's rows.
         """
-        if not self._has_room(job):
+        if not self._has_room(job.rows + self._waiting_rows):
             raise QueueFull(f"The queue of {self._max_queue_rows} rows has no room for {job.rows} more now.")
-        job.done = done
-        job.deadline = self._clock() + job.timeout_s
-        job.is_open = True
-        self.queued_rows += job.rows
-        self.queued_s += job.cost_s
-        self._new.put(job)
-        if len(self._new) == 1:
-            asyncio.get_running_loop().call_soon(self._gather, 1, _MAX_TURNS)
+        self._add(job, done)
 
     def withdraw(self, job: Job) -> None:
         """Nobody waits for the job any more."""
@@ -74,12 +68,15 @@ class Door:
     async def ask(self, job: Job) -> Any:
         """The job's result. Waits for room where `submit` raises QueueFull; raises the job's exception."""
         loop = asyncio.get_running_loop()
-        while not self._has_room(job):
-            room = loop.create_future()
-            self._waiting.append(room)
-            await room
+        self._waiting_rows += job.rows
+        try:
+            while not self._has_room(job.rows):
+                self._waiting.append(room := loop.create_future())
+                await room
+        finally:
+            self._waiting_rows -= job.rows
         answer = loop.create_future()
-        self.submit(job, lambda result: _settle(answer, result))
+        self._add(job, lambda result: _settle(answer, result))
         try:
             result = await answer
         finally:
@@ -97,8 +94,18 @@ class Door:
         for lane in (self._short, self._long):
             lane.thread.shutdown(wait=not self.is_stuck())
 
-    def _has_room(self, job: Job) -> bool:
-        return not self.queued_rows or self.queued_rows + job.rows <= self._max_queue_rows
+    def _add(self, job: Job, done: Callable[[Any], None]) -> None:
+        job.done = done
+        job.deadline = self._clock() + job.timeout_s
+        job.is_open = True
+        self.queued_rows += job.rows
+        self.queued_s += job.cost_s
+        self._new.put(job)
+        if len(self._new) == 1:
+            asyncio.get_running_loop().call_soon(self._gather, 1, _MAX_TURNS)
+
+    def _has_room(self, rows: int) -> bool:
+        return not self.queued_rows or self.queued_rows + rows <= self._max_queue_rows
 
     def _gather(self, seen: int, turns: int) -> None:
         """Waits for a turn of the event loop that brings no more. Reading what arrives is work to be done anyway."""

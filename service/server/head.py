@@ -19,6 +19,7 @@ class Head:
     """
 
     __slots__ = (
+        "_parser",
         "_url",
         "expects_continue",
         "headers",
@@ -34,16 +35,14 @@ class Head:
         """data: up to and with the empty line. Raises MalformedRequest, HeadersTooLarge, UnsupportedTransferCoding."""
         self._url = b""
         self.headers: RawHeaders = []
-        parser = httptools.HttpRequestParser(self)
+        self._parser = httptools.HttpRequestParser(self)
         try:
-            parser.feed_data(data)
+            self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             pass
         except httptools.HttpParserError as error:
             raise MalformedRequest("The request is not well-formed HTTP/1.1.") from error
-        self.method: bytes = parser.get_method()
-        self.version: str = parser.get_http_version()
-        self.keep_alive: bool = parser.should_keep_alive()
+        del self._parser  # it refers to this
         self._read_url()
         self._read_headers()
 
@@ -52,6 +51,12 @@ class Head:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """Read here, because a message without a body is over, and forgotten, when the parser returns."""
+        self.method: bytes = self._parser.get_method()
+        self.version: str = self._parser.get_http_version()
+        self.keep_alive: bool = self._parser.should_keep_alive()
 
     def alone(self, body: bytes) -> bytes:
         """This head and a body as one plain message, without what concerned the connection it came on."""
@@ -97,17 +102,19 @@ class Head:
             self.length = None
 
 
-def end_of_head(data: bytes, scanned: int) -> int | None:
-    """Index behind the empty line; None where it has not come. scanned: bytes that were looked at before.
+def end_of_head(data: bytes, start: int, scanned: int) -> int | None:
+    """Index behind the empty line; None where it has not come.
+
+    start: of the head. scanned: how far it was looked for before.
 
     Raises MalformedRequest as soon as what has come cannot be a request, HeadersTooLarge where it is too long.
     """
-    end = data.find(b"\r\n\r\n", max(0, scanned - 3))
-    if end > MAX_BYTES or (end < 0 and len(data) > MAX_BYTES):
+    end = data.find(b"\r\n\r\n", max(start, scanned - 3))
+    if (end if end >= 0 else len(data)) - start > MAX_BYTES:
         raise HeadersTooLarge(f"The request's head has more than {MAX_BYTES} bytes.")
     if end >= 0:
         return end + 4
-    start = data.lstrip(b"\r\n")[:1]
-    if (start and not start.isalpha()) or b"\n\n" in data or b"\n\r\n" in data:
+    head = data[start:].lstrip(b"\r\n")
+    if (head and not head[:1].isalpha()) or b"\n\n" in head or b"\n\r\n" in head:
         raise MalformedRequest("The request is not well-formed HTTP/1.1.")
     return None

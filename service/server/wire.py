@@ -24,7 +24,7 @@ from service.server.guest import Guest
 from service.server.head import Head, end_of_head
 
 _JOINED_BYTES = 64 << 10  # to copy more costs more than to write twice
-_UNREAD_BYTES = 64 << 10  # of further requests, while one is answered
+_UNREAD_BYTES = 64 << 10  # of further requests; no more are received while so many wait
 _LINGER_S = 2.0  # a client that still sends can read a refusal so long before the connection is closed
 _CLOSE = (b"connection", b"close")
 _KEEP = (b"connection", b"keep-alive")  # which HTTP/1.0 must be told
@@ -50,8 +50,9 @@ class Connection(asyncio.Protocol):
         self._routes: Routes = app_state["routes"]
         self._loop = _loop or asyncio.get_running_loop()
         self._transport: asyncio.Transport
-        self._unread = b""
-        self._scanned = 0  # bytes of it that hold no end of a head
+        self._received = b""
+        self._at = 0  # how far it has been read
+        self._scanned = 0  # how far it holds no end of a head
         self._head: Head | None = None  # of the request that is read or answered
         self._route: Route | None = None  # None for a guest's
         self._request: Request | None = None  # only of a verb
@@ -80,13 +81,18 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._is_discarding:
             return
-        self._unread = self._unread + data if self._unread else data
-        if self._is_busy():
-            if len(self._unread) > _UNREAD_BYTES:
-                self._transport.pause_reading()
+        if self._at < len(self._received):
+            self._received = self._received[self._at :] + data
+            self._scanned -= self._at
         else:
+            self._received = data
+            self._scanned = 0
+        self._at = 0
+        if not self._is_busy():
             self._waits_since = self._loop.time()
             self._read()
+        if len(self._received) - self._at > _UNREAD_BYTES:
+            self._transport.pause_reading()
 
     def eof_received(self) -> bool:
         """A client that sends no more may still read."""
@@ -136,10 +142,13 @@ class Connection(asyncio.Protocol):
         """Whether the next request has to wait."""
         return self._is_answering or self._drained is not None
 
+    def _has_unread(self) -> bool:
+        return self._at < len(self._received)
+
     def _read(self) -> None:
         """Requests and parts of them from what has come."""
         try:
-            while self._unread and not self._is_busy() and not self._is_discarding:
+            while self._has_unread() and not self._is_busy() and not self._is_discarding:
                 if self._head is None and not self._read_head():
                     return
                 if not self._read_body():
@@ -149,13 +158,12 @@ class Connection(asyncio.Protocol):
 
     def _read_head(self) -> bool:
         """Whether it has come whole."""
-        end = end_of_head(self._unread, self._scanned)
+        end = end_of_head(self._received, self._at, max(self._at, self._scanned))
         if end is None:
-            self._scanned = len(self._unread)
+            self._scanned = len(self._received)
             return False
-        head = Head(self._unread[:end])
-        self._unread = self._unread[end:]
-        self._scanned = 0
+        head = Head(self._received[self._at : end])
+        self._at = end
         self._head = head
         self._keep_alive = self._keep_alive and head.keep_alive
         self._route = self._routes.find(head.method, head.path)
@@ -174,17 +182,14 @@ class Connection(asyncio.Protocol):
     def _read_body(self) -> bool:
         """Whether it has come whole, or was refused; the request is then under way."""
         if self._chunks:
-            content, rest = self._chunks.feed(self._unread)
-            self._unread = rest or b""
-            for piece in content:
-                self._body.add(piece)
-            is_whole = rest is not None
+            pieces, self._at, is_whole = self._chunks.read(self._received, self._at)
         else:
-            piece, self._unread = self._unread[: self._missing], self._unread[self._missing :]
+            piece = self._received[self._at : self._at + self._missing]
+            self._at += len(piece)
             self._missing -= len(piece)
-            if piece:
-                self._body.add(piece)
-            is_whole = not self._missing
+            pieces, is_whole = [piece] if piece else [], not self._missing
+        for piece in pieces:
+            self._body.add(piece)
         if not is_whole:
             waits_in_vain = self._head and self._head.expects_continue and self._body.refusal
             if not self._body.is_too_large and not waits_in_vain:
@@ -211,9 +216,9 @@ class Connection(asyncio.Protocol):
     def _answer(self, reply: Reply) -> None:
         try:
             if isinstance(reply, StreamReply):
-                self._stream = self._loop.create_task(self._send_stream(reply))
-                self._state.tasks.add(self._stream)
-                self._stream.add_done_callback(self._state.tasks.discard)
+                self._stream = stream = self._loop.create_task(self._send_stream(reply))
+                self._state.tasks.add(stream)
+                stream.add_done_callback(lambda _: self._end_stream(stream, reply.status))
             else:
                 self._send(reply)
                 self._end(reply.status)
@@ -246,7 +251,13 @@ class Connection(asyncio.Protocol):
             self._keep_alive = False
         finally:
             await reply.chunks.aclose()
-        self._end(reply.status)
+
+    def _end_stream(self, stream: asyncio.Task[None], status: int) -> None:
+        """Also where it was cancelled before it began."""
+        self._state.tasks.discard(stream)
+        if stream.cancelled():
+            self._keep_alive = False
+        self._end(status)
 
     def _head_of(self, reply: Reply) -> bytes:
         headers = [*self._state.default_headers, *reply.headers]
@@ -275,17 +286,18 @@ class Connection(asyncio.Protocol):
         self._is_answering = False
         if self._is_discarding:
             self._linger()
-        elif not self._keep_alive or (self._has_ended and not self._unread):
+        elif not self._keep_alive or (self._has_ended and not self._has_unread()):
             self._transport.close()
         else:
             self._waits_since = self._loop.time()
-            if self._unread and not self._drained:
+            if self._has_unread() and not self._drained:
                 self._loop.call_soon(self._go_on)
 
     def _go_on(self) -> None:
         if not self._is_busy() and not self._transport.is_closing():
-            self._transport.resume_reading()
             self._read()
+            if len(self._received) - self._at <= _UNREAD_BYTES and not self._transport.is_closing():
+                self._transport.resume_reading()
             if self._has_ended and not self._is_busy():
                 self._transport.close()
 
@@ -298,7 +310,8 @@ class Connection(asyncio.Protocol):
 
     def _linger(self) -> None:
         """Closes the connection so that its client can read the answer first, though it may still send."""
-        self._unread = b""
+        self._received = b""
+        self._at = 0
         if self._transport.is_closing():
             return
         if self._transport.can_write_eof():

@@ -60,10 +60,13 @@ class Connection:
 
     def send_what_fits(self, data: bytes) -> int:
         """As much as the system takes without waiting for the server; gives how much that was."""
+        self._socket.setblocking(False)
         try:
-            return self._socket.send(data, socket.MSG_DONTWAIT)
+            return self._socket.send(data)
         except BlockingIOError:
             return 0
+        finally:
+            self._socket.settimeout(_PATIENCE_S)
 
     def send_no_more(self) -> None:
         """Half-closes: the server reads an end, the client still reads."""
