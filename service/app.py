@@ -66,10 +66,9 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        refreshing = asyncio.create_task(_refresh(metrics)) if metrics.are_shared else None
+        refreshing = asyncio.create_task(_refresh(metrics))
         yield {"routes": routes}
-        if refreshing:
-            refreshing.cancel()
+        refreshing.cancel()
         door.close()
 
     # The interactive documentation is served from here, so it also works in a closed network.
@@ -91,7 +90,7 @@ def create_app(
 
 
 async def _refresh(metrics: Metrics) -> None:
-    """A scrape of any worker covers all, so each writes down every second how long its queue is."""
+    """A scrape of any worker covers all, so each brings its metrics up to date every second."""
     while True:
         metrics.refresh()
         await asyncio.sleep(1.0)

@@ -49,11 +49,11 @@ class Metrics:
         It must be PROMETHEUS_MULTIPROC_DIR from the process's start on.
         """
         self._shared_dir = shared_dir
-        self.are_shared = shared_dir is not None
         self._watched: list[tuple[Gauge, Callable[[], float]]] = []
         self._in_progress = 0
         self.registry = CollectorRegistry()
         self._answered: list[tuple[str, str, int, float]] = []
+        self._batches: collections.deque[tuple[str, str, int]] = collections.deque()  # from several threads
         self._series = functools.cache(self._find_series)
         self._rows_of_batches = functools.cache(lambda model, graph: self._batch_rows.labels(model, graph).observe)
         self._requests = Counter(
@@ -112,6 +112,9 @@ class Metrics:
             self._series(*series)[0](number)
         for method, route, status, duration_s in answered:
             self._series(method, route, status)[1](duration_s)
+        while self._batches:
+            model, graph, rows = self._batches.popleft()
+            self._rows_of_batches(model, graph)(rows)
 
     def _find_series(
         self, method: str, route: str, status: int
@@ -120,7 +123,8 @@ class Metrics:
         return self._requests.labels(method, route, str(status)).inc, self._duration.labels(method, route).observe
 
     def batch(self, model: str, graph: str, rows: int) -> None:
-        self._rows_of_batches(model, graph)(rows)
+        """Records a batch, in any thread; it is counted with the requests."""
+        self._batches.append((model, graph, rows))
 
     def watch_queue(self, rows: Callable[[], int], seconds: Callable[[], float]) -> None:
         self._watch(self._queue_rows, rows)
@@ -134,7 +138,7 @@ class Metrics:
             gauge.set_function(value)
 
     def refresh(self) -> None:
-        """Lets other processes read what this one has answered, and what waits in it now."""
+        """Counts what waits to be counted, and lets other processes read that and the gauges."""
         self._count()
         for gauge, value in self._watched:
             gauge.set(value())

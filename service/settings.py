@@ -1,6 +1,6 @@
 """Settings: one frozen object, each field a variable VAE_<FIELD> and a flag --<field> of `python -m service`.
 
-A flag beats its variable, a variable beats the default. All that is wrong is said at once.
+A flag beats its variable, a variable beats the default. Every mistake is reported at once.
 """
 
 import argparse
@@ -29,31 +29,31 @@ class Settings(BaseModel):
     host: str = _setting("127.0.0.1", "address", "interface to listen on; 0.0.0.0 for all")
     port: int = _setting(8000, "number", "TCP port; 0 takes a free one", ge=0, le=65535)
     models_dir: Path = _setting(Path(models.__file__).parent, "directory", "where bundles lie, as <name>/<version>/")
-    served_models: str = _setting("", "names", "models to serve, joined by commas, each as name or name/version")
-    default_model: str = _setting(
-        "digits-vae", "name", "model that answers where none is asked for: name or name/version"
-    )
+    served_models: str = _setting("", "names", "comma-separated models to serve, each as name or name/version")
+    default_model: str = _setting("digits-vae", "name", "model used where a request names none: name or name/version")
     device: Literal["auto", "cpu", "cuda"] = _setting(
-        "auto", "choice", "auto takes CUDA if it is there; cuda refuses to start without"
+        "auto", "choice", "auto uses CUDA if present; cuda refuses to start without it"
     )
     workers: int = _setting(
-        0, "processes", "that serve side by side; 0 takes one for each core, and one for device cuda", ge=0, le=256
+        0, "processes", "worker processes; 0 starts one per core, or one in all with CUDA", ge=0, le=256
     )
-    threads: int = _setting(1, "threads", "of onnxruntime within one graph", ge=1, le=64)
-    max_batch_rows: int = _setting(256, "rows", "through a graph at once; fewer if more are no faster", ge=1, le=4096)
-    max_queue_rows: int = _setting(16384, "rows", "that may wait before a graph; beyond it 503", ge=1)
-    max_request_rows: int = _setting(1024, "rows", "in one request's body", ge=1)
-    max_sample_count: int = _setting(10000, "rows", "in one answer of /sample", ge=1)
+    threads: int = _setting(1, "threads", "onnxruntime threads within one graph", ge=1, le=64)
+    max_batch_rows: int = _setting(
+        256, "rows", "rows through a graph at once; fewer where more are no faster", ge=8, le=4096
+    )
+    max_queue_rows: int = _setting(16384, "rows", "rows that may wait or run; beyond them 503", ge=1)
+    max_request_rows: int = _setting(1024, "rows", "rows in one request's body", ge=1)
+    max_sample_count: int = _setting(10000, "rows", "rows in one answer of /sample", ge=1)
     max_stream_count: int = _setting(
-        1_000_000, "rows", "in one npy or raw answer of /sample, sent as they are made", ge=1
+        1_000_000, "rows", "rows in one npy or raw answer of /sample, which is streamed", ge=1
     )
-    max_body_bytes: int = _setting(4 << 20, "bytes", "of one request's body", ge=1024)
-    max_image_pixels: int = _setting(1 << 20, "pixels", "of one picture before it is scaled", ge=784)
-    max_image_side: int = _setting(2048, "pixels", "of one picture's longer side", ge=28)
+    max_body_bytes: int = _setting(4 << 20, "bytes", "size of one request's body", ge=1024)
+    max_image_pixels: int = _setting(1 << 20, "pixels", "area of one picture before scaling", ge=784)
+    max_image_side: int = _setting(2048, "pixels", "longer side of one picture", ge=28)
     request_timeout_s: Annotated[float, Field(allow_inf_nan=False)] = _setting(
-        10.0, "seconds", "until a request that still waits for its turn is given up with 504", gt=0, le=3600
+        10.0, "seconds", "time until an unanswered request gets 504", gt=0, le=3600
     )
-    log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "choice", "least level that is logged")
+    log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "choice", "lowest level to log")
 
     @model_validator(mode="after")
     def _fits(self) -> "Settings":

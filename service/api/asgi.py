@@ -46,7 +46,7 @@ def _endpoint(route: Route, routes: Routes) -> Any:
         return _Sent(await _answer(route, routes, request, http.receive))
 
     answer.__annotations__["query"] = Annotated[route.query, Query()]
-    answer.__name__ = route.plan.__module__.rpartition(".")[2] + "_" + route.plan.__name__
+    answer.__name__ = f"{route.method}_{route.path.strip('/')}".lower()
     return answer
 
 

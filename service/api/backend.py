@@ -4,17 +4,27 @@ from dataclasses import dataclass
 
 from service.api.schemas import Limits
 from service.codecs.header import ImageLimits
+from service.codecs.image_body import ImageOptions
+from service.codecs.images import Fit, Invert
 from service.engine.door import Door
 from service.engine.registry import Registry
 
 
-@dataclass(frozen=True)
 class RequestLimits:
-    """What a request may ask for, and how long it may wait."""
+    """What a request may ask for, and how long it may wait, in seconds."""
 
-    limits: Limits
-    images: ImageLimits
-    timeout_s: float
+    def __init__(self, limits: Limits, images: ImageLimits, timeout_s: float) -> None:
+        self.limits = limits
+        self.timeout_s = timeout_s
+        self._images = images
+        self._options: dict[tuple[Fit, Invert], ImageOptions] = {}
+
+    def image_options(self, fit: Fit, invert: Invert) -> ImageOptions:
+        """The same object for the same options."""
+        key = (fit, invert)
+        if key not in self._options:
+            self._options[key] = ImageOptions(fit, invert, self._images, self.limits.max_request_rows)
+        return self._options[key]
 
 
 @dataclass(frozen=True)

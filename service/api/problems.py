@@ -61,9 +61,9 @@ def status_of(error: errors.ServiceError) -> HTTPStatus:
 
 def parameter_error(problems: Sequence[Mapping[str, object]]) -> errors.InvalidParameter:
     """pydantic's problems as one error: each parameter's name and what it accepts, never what was got."""
-    told = [f"{'.'.join(map(str, _location(problem)))}: {problem['msg']}" for problem in problems[:_MAX_NAMED]]
-    more = len(problems) - len(told)
-    return errors.InvalidParameter("; ".join(told)[:1000] + (f"; and {more} more" if more else "") + ".")
+    named = [f"{'.'.join(map(str, _location(problem)))}: {problem['msg']}" for problem in problems[:_MAX_NAMED]]
+    more = len(problems) - len(named)
+    return errors.InvalidParameter("; ".join(named)[:1000] + (f"; and {more} more" if more else "") + ".")
 
 
 def _location(problem: Mapping[str, object]) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""Request: from its head to its answer's last byte, by whichever way it comes."""
+"""Request: from its head to its answer's last byte, whichever way it came in."""
 
 import random
 import re
@@ -45,7 +45,7 @@ class Request:
         metrics.request_began()
         asked_id = headers.get(b"x-request-id", b"")
         # 32 random hexadecimal digits need not be hard to guess here.
-        is_sound = _REQUEST_ID.fullmatch(asked_id)
+        is_sound = asked_id and _REQUEST_ID.fullmatch(asked_id)
         self.id = asked_id.decode("ascii") if is_sound else f"{_numbers.getrandbits(128):032x}"
 
     def text(self, name: bytes) -> str:

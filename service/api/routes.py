@@ -18,32 +18,38 @@ from service.api.reply import Reply
 from service.api.request import Headers, Request
 from service.api.schemas import ImageInputQuery, ImageOutputQuery, Query, ReconstructQuery, SampleQuery
 from service.api.verbs import decode, encode, reconstruct, sample
+from service.api.verbs.form import Form
 from service.engine.job import Job
 from service.errors import ServiceError
 from service.metrics import Metrics
 
-_CACHED_BYTES = 256  # of a query string; so 1024 of them stay below 2 MB
+_CACHED_BYTES = 256  # of a query string and an Accept header; so 1024 forms stay below 3 MB
 _logger = logging.getLogger("service")
 
 Done = Callable[[Reply], None]
 
 
 class Route(NamedTuple):
-    """path: also its name in metrics. plan: request, checked query, backend → a job, or a ServiceError raised."""
+    """path: also its name in metrics.
+
+    prepare: checked query, Accept header, backend → what requests with these have in common.
+    plan: that, a request, backend → a job. Both raise the ServiceErrors that the caller is to blame for.
+    """
 
     method: str
     path: str
     query: type[Query]
-    plan: Callable[[Request, Any, Backend], Job]
+    prepare: Callable[[Any, str, Backend], Form]
+    plan: Callable[[Form, Request, Backend], Job]
     document: openapi.Document
 
 
 ROUTES: Final = (
-    Route("POST", "/encode", ImageInputQuery, encode.plan, openapi.encode),
-    Route("POST", "/decode", ImageOutputQuery, decode.plan, openapi.decode),
-    Route("POST", "/reconstruct", ReconstructQuery, reconstruct.plan, openapi.reconstruct),
-    Route("GET", "/sample", SampleQuery, sample.plan, openapi.sample),
-    Route("POST", "/sample", ImageOutputQuery, sample.plan_post, openapi.sample_post),
+    Route("POST", "/encode", ImageInputQuery, encode.prepare, encode.plan, openapi.encode),
+    Route("POST", "/decode", ImageOutputQuery, decode.prepare, decode.plan, openapi.decode),
+    Route("POST", "/reconstruct", ReconstructQuery, reconstruct.prepare, reconstruct.plan, openapi.reconstruct),
+    Route("GET", "/sample", SampleQuery, sample.prepare, sample.plan, openapi.sample),
+    Route("POST", "/sample", ImageOutputQuery, sample.prepare, sample.plan_post, openapi.sample_post),
 )
 
 
@@ -55,6 +61,7 @@ class Routes:
         self.is_stopping = False  # set by the server, which answers what it has begun
         self._backend = backend
         self._metrics = metrics
+        self._form_cached = functools.lru_cache(maxsize=1024)(self._form)  # clients send the same few, again and again
         self._by_target: Mapping[tuple[bytes, bytes], Route] = {
             (route.method.encode(), route.path.encode()): route for route in table
         }
@@ -76,10 +83,13 @@ class Routes:
         Returns what `withdraw` takes.
         """
         try:
-            query = parse(route.query, request.query_string)
+            query_string, accepted = request.query_string, request.text(b"accept")
             if request.body.refusal:
+                parse(route.query, query_string)
                 raise request.body.refusal
-            job = route.plan(request, query, self._backend)
+            is_short = len(query_string) + len(accepted) <= _CACHED_BYTES
+            form = (self._form_cached if is_short else self._form)(route, query_string, accepted)
+            job = route.plan(form, request, self._backend)
             self._backend.door.submit(job, lambda result: done(self._reply(request, result)))
             return job
         except Exception as error:
@@ -97,6 +107,9 @@ class Routes:
         request.answered("none", reply.status)
         return reply
 
+    def _form(self, route: Route, query_string: bytes, accepted: str) -> Form:
+        return route.prepare(parse(route.query, query_string), accepted, self._backend)
+
     def _reply(self, request: Request, result: Reply | Exception) -> Reply:
         if isinstance(result, ServiceError):
             result = problems.reply(result, request.id)
@@ -109,14 +122,7 @@ class Routes:
 
 def parse(model: type[Query], query_string: bytes) -> Query:
     """The query as FastAPI reads it: the last value of a name given twice. Raises InvalidParameter."""
-    return (_parse_cached if len(query_string) <= _CACHED_BYTES else _parse)(model, query_string)
-
-
-def _parse(model: type[Query], query_string: bytes) -> Query:
     try:
         return model.model_validate(dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)))
     except ValidationError as error:
         raise problems.parameter_error(error.errors(include_url=False, include_input=False)) from error
-
-
-_parse_cached = functools.lru_cache(maxsize=1024)(_parse)  # the models are frozen, so they may be shared

@@ -7,7 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.engine.noise import MAX_SEED
 
-Seed = Annotated[int, Field(ge=0, le=MAX_SEED, description="Makes the answer repeatable; drawn and told if left out.")]
+Seed = Annotated[
+    int,
+    Field(ge=0, le=MAX_SEED, description="Makes the answer repeatable; drawn at random, and returned, if left out."),
+]
 Label = Annotated[int, Field(ge=0)]
 _LABEL = "A class; several, taken in turn by index; balanced, all in turn; or any, by the class weights."
 
@@ -163,7 +166,7 @@ class SampleAnswer(ModelAnswer):
     images: Images
     labels: list[int]
     latents: list[list[float]] = Field(description="(n, latent_dim)")
-    min_confidence: float | None = Field(None, description="As asked for.")
+    min_confidence: float | None = Field(None, description="As requested.")
     confidence: list[float] = Field([], description="p(label given z); with min_confidence only.")
     tries: list[int] = Field(
         [], description="Draws that were made for each sample, at most 16; with min_confidence only."

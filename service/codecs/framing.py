@@ -20,7 +20,7 @@ _CENTRE = 14  # index of the pixel that holds a digit's centre of mass in MNIST,
 # Pixels fainter than this share of the darkest do not widen the box. Below 0.1 the noise of JPEG would, and
 # above 0.2 the faint ends of strokes would be cut off.
 _INK_SHARE = 0.15
-_BLANK = 1e-6  # a fifteenth of the faintest step of a 16-bit file; its mean over an area can not underflow
+_BLANK = 1e-6  # a fifteenth of the faintest step of a 16-bit file; its mean over an area cannot underflow
 
 
 def frame(pixels: FloatArray, fit: Fit) -> FloatArray:

@@ -59,7 +59,7 @@ class Header:
 
 
 def read_orientation(exif: bytes) -> int:
-    """Orientation, 1 to 8, from an EXIF block; 1 where it has none or can not be read. Never raises.
+    """Orientation, 1 to 8, from an EXIF block; 1 where it has none or cannot be read. Never raises.
 
     TIFF 6.0 section 2: byte order, offset of the first directory, its entries of 12 bytes.
     """

@@ -61,6 +61,11 @@ class ImageBody:
             self.rows = min(options.max_rows, 1 + len(body) // _ROW_BYTES)
             self.cost_s = max(_UNKNOWN_S, self.rows * _ROW_S)
             return
+        if self._media_type in content_type.IMAGE:
+            self._parsed = [body]
+            self.rows = 1
+            self.cost_s = len(body) * _BYTE_S + _pixels(body, options) * _PIXEL_S
+            return
         self._parsed = parsed = self._parse()
         self.rows = len(parsed)
         self.cost_s = len(body) * _BYTE_S
@@ -89,8 +94,6 @@ class ImageBody:
     def _parse(self) -> list[Any] | AnyArray:
         """Files, lists of numbers, and texts that are not base64; or an array (n, 28, 28)."""
         body, max_rows = self._body, self.options.max_rows
-        if self._media_type in content_type.IMAGE:
-            return [body]
         if self._media_type == content_type.FORM:
             files = multipart.files(body, self._header, max_rows)
             rows.check(len(files), max_rows)

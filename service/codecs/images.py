@@ -44,7 +44,7 @@ RING = np.flatnonzero(np.pad(np.zeros((SIDE - 2, SIDE - 2)), 1, constant_values=
 _PLAIN = Header(b"")  # 8 bits, upright, opaque
 _BLANK_ROW = bytes(1 + SIDE)
 _DIGITS_AT_ONCE = 64
-_UNDECODABLE = "The image can not be decoded."
+_UNDECODABLE = "The image cannot be decoded."
 
 # What EXIF's orientation asks of the stored rows and columns: (transpose, then flip rows, then flip columns).
 _UPRIGHT = {
@@ -60,7 +60,7 @@ _UPRIGHT = {
 
 
 def decode(data: bytes, *, fit: Fit, invert: Invert, limits: ImageLimits) -> FloatArray:
-    """Pixels of a PNG or JPEG file, told apart by their first bytes: float32 (28, 28), [0, 1], 1 is ink.
+    """Pixels of a PNG or JPEG file, recognised by their first bytes: float32 (28, 28), [0, 1], 1 is ink.
 
     invert: "false" takes bright for ink, "true" takes dark, "auto" takes dark if the outermost ring of pixels
     is lighter than half in the median. Transparent pixels are paper in each case.
@@ -143,6 +143,9 @@ def _undo_filters(rows: Sequence[bytes]) -> Samples:
 
     A row refers to the one above, so a blank row parts each digit from the next, as a picture's edge would.
     """
+    if len(rows) == 1:
+        read = Image.frombytes("L", (SIDE, SIDE), png.stored(rows[0]), "zip", "L")
+        return np.frombuffer(read.tobytes(), np.uint8).reshape(1, SIDE, SIDE)
     samples = np.zeros((len(rows), SIDE + 1, SIDE), np.uint8)  # the blank row after the last is not read
     for start in range(0, len(rows), _DIGITS_AT_ONCE):
         some = rows[start : start + _DIGITS_AT_ONCE]

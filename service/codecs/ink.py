@@ -26,7 +26,7 @@ def as_ink(values: npt.NDArray[Any], fit: Fit, invert: Invert) -> FloatArray:
 def is_paper_light(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Whether the outermost ring of pixels is lighter than half in the median: (n, 28, 28) to (n,).
 
-    Counting the lighter ones tells, in a fraction of a median's time, but where half lies between the middle two.
+    Counting the lighter ones decides it in a fraction of a median's time, unless half lies between the middle two.
     """
     ring = values.reshape(len(values), _PIXELS).take(images.RING, axis=1)  # (n, 108)
     half, white = (127, 255) if ring.dtype == np.uint8 else (0.5, 1)

@@ -28,7 +28,7 @@ def read_npy(body: bytes) -> AnyArray:
     try:
         shape, fortran, dtype = _read_header(body[: min(offset, 12 + _MAX_HEADER_BYTES)])
     except Exception as error:  # NumPy's reader lets half a dozen kinds through
-        raise MalformedBody("The npy header can not be read; versions 1.0 and 2.0 are.", "bad_npy") from error
+        raise MalformedBody("The npy header cannot be read; versions 1.0 and 2.0 are accepted.", "bad_npy") from error
     if dtype not in (np.dtype("uint8"), np.dtype("<f4"), np.dtype(">f4")):
         raise InvalidInput("The npy elements must be uint8 or float32.", "wrong_type")
     wanted_bytes = math.prod(shape) * dtype.itemsize

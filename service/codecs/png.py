@@ -196,4 +196,4 @@ def _check_pixel_data(pixels: list[bytes], wanted_bytes: int) -> None:
             wanted_bytes -= len(piece)
             deflated = inflater.unconsumed_tail
     except zlib.error as error:
-        raise InvalidImage("The PNG's pixel data can not be inflated.") from error
+        raise InvalidImage("The PNG's pixel data cannot be inflated.") from error

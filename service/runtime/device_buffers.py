@@ -52,7 +52,7 @@ class _Bucket:
             self._binding.bind_ortvalue_output(name, value)
 
     def run(self, inputs: Mapping[str, AnyArray], outputs: Sequence[str], rows: int) -> list[AnyArray]:
-        """What the last batch left in the rows that this one does not fill is computed again, to nobody's harm."""
+        """Rows that this batch does not fill still hold the last one's, and are harmlessly computed again."""
         for name, array in self._host.items():
             given = inputs[name]
             if given.shape[1:] != array.shape[1:]:  # else it would be broadcast

@@ -26,7 +26,7 @@ VERSION: str = ort.__version__
 _CPU = "CPUExecutionProvider"
 _CUDA = "CUDAExecutionProvider"
 _LONG_S = 10e-3  # what a batch costs beside its graph no longer counts
-_SHORT_S = 2e-3  # one run alone tells little
+_SHORT_S = 2e-3  # a single run says little
 _NO_MEMORY = ("out of memory", "Failed to allocate memory", "ALLOC_FAILED")  # as CUDA, onnxruntime and cuBLAS say it
 _ELEMENT_TYPES = {"tensor(float)": "float32", "tensor(int64)": "int64"}
 
@@ -49,7 +49,7 @@ class Session:
             raise BundleError("onnxruntime cannot load a graph of the bundle.") from error
         self.provider: str = self._session.get_providers()[0]
         if device == "cuda" and self.provider != _CUDA:  # onnxruntime falls back without a word
-            raise DeviceError("device=cuda was asked for, but CUDA could not be initialised.")
+            raise DeviceError("device=cuda was requested, but CUDA could not be initialised.")
         found = GraphSpec(
             inputs=tuple(_spec(tensor) for tensor in self._session.get_inputs()),
             outputs=tuple(_spec(tensor) for tensor in self._session.get_outputs()),
@@ -68,8 +68,11 @@ class Session:
             values = self._run_or_halve(list(outputs), dict(inputs))
         except Exception as error:
             raise InferenceFailed("The model could not be run.") from error
-        if not all(math.isfinite(value.sum()) for value in values):  # so is every term, and it takes half the time
-            raise InferenceFailed("The model gave values that are not finite.")
+        for value in values:
+            if not math.isfinite(
+                np.add.reduce(value, None)
+            ):  # then every term is finite, in half the time of asking each
+                raise InferenceFailed("The model gave values that are not finite.")
         return dict(zip(outputs, values, strict=True))
 
     def _use_buckets(self, device: str) -> None:
@@ -116,7 +119,7 @@ def providers(device: Device) -> list[str]:
     """Execution providers to ask for, best first. Raises DeviceError if CUDA is demanded and not installed."""
     installed = _CUDA in ort.get_available_providers()
     if device == "cuda" and not installed:
-        raise DeviceError("device=cuda was asked for, but this onnxruntime has no CUDA provider.")
+        raise DeviceError("device=cuda was requested, but this onnxruntime has no CUDA provider.")
     if device == "cpu" or not installed:
         return [_CPU]
     ort.preload_dlls()  # CUDA's libraries as pip installs them

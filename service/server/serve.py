@@ -54,7 +54,7 @@ def serve(
             server_header=False,
             http=Connection,
             ws="none",
-            proxy_headers=False,  # nobody asks for the client's address or scheme
+            proxy_headers=False,  # nothing here uses the client's address or scheme
             timeout_keep_alive=75,  # longer than most clients' pools keep a connection
             timeout_graceful_shutdown=20,
         )

@@ -21,13 +21,13 @@ from service.engine.job import Job
 from service.errors import ServiceError
 from service.server.chunked import Chunks
 from service.server.guest import Guest
-from service.server.head import Head, end_of_head
+from service.server.head import Head, end_of_head, parse
 
 _JOINED_BYTES = 64 << 10  # to copy more costs more than to write twice
 _UNREAD_BYTES = 64 << 10  # of further requests; no more are received while so many wait
 _LINGER_S = 2.0  # a client that still sends can read a refusal so long before the connection is closed
 _CLOSE = (b"connection", b"close")
-_KEEP = (b"connection", b"keep-alive")  # which HTTP/1.0 must be told
+_KEEP = (b"connection", b"keep-alive")  # without which an HTTP/1.0 client closes
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _STATUS_LINES = {int(status): f"HTTP/1.1 {status} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _logger = logging.getLogger("service")
@@ -162,17 +162,16 @@ class Connection(asyncio.Protocol):
         if end is None:
             self._scanned = len(self._received)
             return False
-        head = Head(self._received[self._at : end])
+        head = parse(self._received[self._at : end])
         self._at = end
         self._head = head
         self._keep_alive = self._keep_alive and head.keep_alive
         self._route = self._routes.find(head.method, head.path)
-        headers = dict(reversed(head.headers))
         if self._route:
-            self._request = self._routes.request(self._route.method, head.query_string, headers)
+            self._request = self._routes.request(self._route.method, head.query_string, head.fields)
             self._body = self._request.body
         else:
-            self._body = self._routes.body(headers)
+            self._body = self._routes.body(head.fields)
         self._missing = head.length or 0
         self._chunks = Chunks() if head.length is None else None
         if head.expects_continue and not self._body.refusal:
@@ -194,7 +193,7 @@ class Connection(asyncio.Protocol):
             waits_in_vain = self._head and self._head.expects_continue and self._body.refusal
             if not self._body.is_too_large and not waits_in_vain:
                 return False
-            self._keep_alive = False  # what is left of the body cannot be told from a request
+            self._keep_alive = False  # the rest of the body looks like a request
             self._is_discarding = True
         self._is_answering = True
         self._begin()
@@ -222,7 +221,7 @@ class Connection(asyncio.Protocol):
             else:
                 self._send(reply)
                 self._end(reply.status)
-        except Exception:  # a bug; its client must not wait for ever
+        except Exception:  # a bug; don't leave the client waiting
             _logger.exception("an answer could not be sent")
             self._transport.abort()
 

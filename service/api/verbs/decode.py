@@ -10,6 +10,7 @@ from service.api.reply import Reply
 from service.api.request import Request
 from service.api.schemas import ImageOutputQuery
 from service.api.verbs import group
+from service.api.verbs.form import Form, form
 from service.api.verbs.group import Found, Item
 from service.codecs import outputs
 from service.codecs.latent_body import LatentBody, read_latents
@@ -17,24 +18,22 @@ from service.engine.job import Job
 from service.errors import ServiceError
 
 
-def plan(request: Request, query: ImageOutputQuery, backend: Backend) -> Job:
-    """Raises what the request's caller is to blame for."""
-    media_type = group.negotiate(request, outputs.IMAGE_OFFERS)
-    model = backend.registry.model(query.model)
+def prepare(query: ImageOutputQuery, accepted: str, backend: Backend) -> Form:
+    common = form(query, accepted, outputs.IMAGE_OFFERS, backend)
+    row_s = common.model.row_s("decoder") + outputs.row_s(common.media_type)
+    return common._replace(key=None if query.deterministic else (answer, common.model), row_s=row_s)
+
+
+def plan(form: Form, request: Request, backend: Backend) -> Job:
+    """Raises UnsupportedMediaType; what else is wrong with the body is found when it is read."""
     body = LatentBody(
         request.body.take(),
         request.text(b"content-type"),
-        model.manifest.latent_dim,
+        form.model.manifest.latent_dim,
         backend.limits.limits.max_request_rows,
     )
-    return Job(
-        answer,
-        None if query.deterministic else (answer, model),
-        Item(model, query, media_type, group.metadata(model, query), body),
-        rows=body.rows,
-        cost_s=body.cost_s + body.rows * (model.row_s("decoder") + outputs.row_s(media_type)),
-        timeout_s=backend.limits.timeout_s,
-    )
+    cost_s = body.cost_s + body.rows * form.row_s
+    return Job(answer, form.key, Item(form, body), rows=body.rows, cost_s=cost_s, timeout_s=backend.limits.timeout_s)
 
 
 def answer(items: Sequence[Item]) -> list[Reply | ServiceError]:
@@ -42,4 +41,5 @@ def answer(items: Sequence[Item]) -> list[Reply | ServiceError]:
 
 
 def _run(latents: npt.NDArray[np.float32], items: Sequence[Item], counts: Sequence[int]) -> Found:
-    return Found({"images": items[0].model.decode(latents, deterministic=items[0].query.deterministic)})
+    form = items[0].form
+    return Found({"images": form.model.decode(latents, deterministic=form.query.deterministic)})

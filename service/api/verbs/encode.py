@@ -10,39 +10,35 @@ from service.api.reply import Reply
 from service.api.request import Request
 from service.api.schemas import ImageInputQuery
 from service.api.verbs import group
+from service.api.verbs.form import Form, form
 from service.api.verbs.group import Found, Item
 from service.codecs import outputs
-from service.codecs.image_body import ImageBody, ImageOptions, read_images
+from service.codecs.image_body import ImageBody, read_images
 from service.engine.job import Job
 from service.errors import ServiceError
 
 
-def plan(request: Request, query: ImageInputQuery, backend: Backend) -> Job:
-    """Raises what the request's caller is to blame for."""
-    media_type = group.negotiate(request, outputs.LATENT_OFFERS)
-    model = backend.registry.model(query.model)
-    body = image_body(request, query, backend)
-    return Job(
-        answer,
-        None if query.deterministic else (answer, model),
-        Item(model, query, media_type, group.metadata(model, query), body),
-        rows=body.rows,
-        cost_s=body.cost_s + body.rows * (model.row_s("encoder") + outputs.row_s(media_type, has_images=False)),
-        timeout_s=backend.limits.timeout_s,
-    )
+def prepare(query: ImageInputQuery, accepted: str, backend: Backend) -> Form:
+    common = form(query, accepted, outputs.LATENT_OFFERS, backend)
+    row_s = common.model.row_s("encoder") + outputs.row_s(common.media_type, has_images=False)
+    return common._replace(key=None if query.deterministic else (answer, common.model), row_s=row_s)
+
+
+def plan(form: Form, request: Request, backend: Backend) -> Job:
+    """Raises UnsupportedMediaType, MalformedBody, InvalidInput, TooManyRows."""
+    options = backend.limits.image_options(form.query.fit, form.query.invert)
+    body = ImageBody(request.body.take(), request.text(b"content-type"), options)
+    cost_s = body.cost_s + body.rows * form.row_s
+    return Job(answer, form.key, Item(form, body), rows=body.rows, cost_s=cost_s, timeout_s=backend.limits.timeout_s)
 
 
 def answer(items: Sequence[Item]) -> list[Reply | ServiceError]:
     return group.answer(items, read_images, _run)
 
 
-def image_body(request: Request, query: ImageInputQuery, backend: Backend) -> ImageBody:
-    options = ImageOptions(query.fit, query.invert, backend.limits.images, backend.limits.limits.max_request_rows)
-    return ImageBody(request.body.take(), request.text(b"content-type"), options)
-
-
 def _run(images: npt.NDArray[np.float32], items: Sequence[Item], counts: Sequence[int]) -> Found:
-    posterior = items[0].model.encode(images, deterministic=items[0].query.deterministic)
+    form = items[0].form
+    posterior = form.model.encode(images, deterministic=form.query.deterministic)
     rows = {"mean": posterior.mean}
     if posterior.log_var is not None:
         rows["log_var"] = posterior.log_var

@@ -1,47 +1,35 @@
 """A group of jobs of one verb: what all need is done once, in arrays; each gets its own rows, or its own error."""
 
-import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from service.api.reply import Reply
-from service.api.request import Request
-from service.api.schemas import ImageOutputQuery, Query
-from service.codecs import accept, outputs
-from service.codecs.outputs import Answer, RenderOptions
-from service.engine.model import Model
+from service.api.verbs.form import Form, fact_headers
+from service.codecs import outputs
+from service.codecs.outputs import Answer
 from service.errors import ServiceError
 
 AnyArray = npt.NDArray[Any]
 Rows = Mapping[str, AnyArray]
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One job: the model, the answer's form and facts, and what is read or drawn for it.
+class Item(NamedTuple):
+    """One job. source: a body to read, or a page of samples. facts: about this answer alone, such as a seed."""
 
-    source: a body to read, or a page of samples. seed: of a draw from the posterior.
-    """
-
-    model: Model
-    query: Query
-    media_type: str
-    metadata: Mapping[str, Any]
+    form: Form
     source: Any
-    seed: int | None = None
+    facts: Mapping[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """What a run gives, row i of each array belonging to row i of what went in. groups: as Answer's."""
 
     rows: Rows
     main: str = "images"
-    groups: Mapping[str, Rows] = field(default_factory=dict)
+    groups: Mapping[str, Rows] = {}
 
 
 def answer(
@@ -67,46 +55,25 @@ def answer(
 
 def replies(items: Sequence[Item], counts: Sequence[int], found: Found) -> list[Reply]:
     """Each item's rows of what was found, in its form."""
-    answers, end = [], 0
-    for item, count in zip(items, counts, strict=True):
-        part = slice(end, end := end + count)
+    answers = []
+    end = 0
+    for (form, _, facts), count in zip(items, counts, strict=True):
         rows, groups = found.rows, found.groups
         if len(items) > 1:
+            part = slice(end, end := end + count)
             rows = {name: values[part] for name, values in rows.items()}
             groups = {
                 group: {name: values[part] for name, values in members.items()} for group, members in groups.items()
             }
-        query = item.query
-        options = RenderOptions(query.pixels, query.columns) if isinstance(query, ImageOutputQuery) else RenderOptions()
-        first = item.metadata.get("offset", 0)
-        answers.append(Answer(item.media_type, item.metadata, rows, found.main, options, first, groups))
+        metadata = {**form.metadata, **facts} if facts else form.metadata
+        first_index = facts.get("offset", 0)
+        answers.append(Answer(form.media_type, metadata, rows, found.main, form.options, first_index, groups))
     return [
         Reply(
             200,
             rendered.media_type,
             rendered.body,
-            [*fact_headers(item.metadata), *fact_headers(rendered.headers, "")],
+            (*item.form.headers, *fact_headers(item.facts), *fact_headers(rendered.headers, "")),
         )
         for item, rendered in zip(items, outputs.render(answers), strict=True)
     ]
-
-
-def negotiate(request: Request, offers: tuple[str, ...]) -> str:
-    return accept.negotiate(request.text(b"accept"), offers)
-
-
-def metadata(model: Model, query: Query) -> dict[str, Any]:
-    """Whose answer it is; of a deterministic one also all that its bits depend on besides the request."""
-    if not query.deterministic:
-        return {"model": model.name}
-    return {"model": model.name, "model_digest": model.digest, "runtime": model.runtime}
-
-
-def fact_headers(facts: Mapping[str, Any], prefix: str = "x-") -> Iterator[tuple[bytes, bytes]]:
-    """The facts of every answer are in its headers too, also where its body has no room for them."""
-    return ((_header_name(prefix + name), str(value).encode("latin-1")) for name, value in facts.items())
-
-
-@functools.cache
-def _header_name(name: str) -> bytes:
-    return name.lower().replace("_", "-").encode("ascii")

@@ -1,6 +1,7 @@
 """/sample: new digits from the prior, as a page or as a stream of pages."""
 
-from collections.abc import AsyncGenerator, Sequence
+import functools
+from collections.abc import AsyncGenerator, Hashable, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,10 +12,11 @@ from service.api.reply import Reply, StreamReply
 from service.api.request import Request
 from service.api.schemas import ImageOutputQuery, SampleBody, SampleQuery
 from service.api.verbs import group
+from service.api.verbs.form import Form, fact_headers, form
 from service.api.verbs.group import Found, Item
 from service.codecs import content_type, npy, outputs
 from service.engine import noise, sampling
-from service.engine.job import Job
+from service.engine.job import Answer, Job
 from service.engine.sampling import SamplePage, Samples, SampleSpec
 from service.errors import MalformedBody, TooManyRows, UnsupportedMediaType
 
@@ -23,66 +25,70 @@ _PAGE_ROWS = 128  # 0.4 MB: the first byte leaves after some 30 ms, and small re
 _NOISE_ROW_S = 3e-6
 
 
-def plan(request: Request, query: SampleQuery, backend: Backend) -> Job:
-    """New digits, asked for in the query; a body is not looked at. Raises what the request's caller is to blame for."""
-    return _plan(request, query, query.body, backend)
+def prepare(query: ImageOutputQuery, accepted: str, backend: Backend) -> Form:
+    common = form(query, accepted, outputs.IMAGE_OFFERS, backend)
+    return common._replace(
+        key=None if query.deterministic else (answer, common.model),
+        row_s=common.model.row_s("prior", "decoder") + outputs.row_s(common.media_type) + _NOISE_ROW_S,
+    )
 
 
-def plan_post(request: Request, query: ImageOutputQuery, backend: Backend) -> Job:
-    """New digits, asked for in a JSON body. Raises what the request's caller is to blame for."""
+def plan(form: Form, request: Request, backend: Backend) -> Job:
+    """By the query; a body is not looked at. Raises TooManyRows, InvalidParameter."""
+    query: SampleQuery = form.query
+    return _plan(form, query.body, backend)
+
+
+def plan_post(form: Form, request: Request, backend: Backend) -> Job:
+    """By a JSON body. Raises UnsupportedMediaType, MalformedBody, InvalidParameter, TooManyRows."""
     content = request.body.take()
     if content_type.media_type(request.text(b"content-type")) != content_type.JSON:
         raise UnsupportedMediaType(f"The body must be {content_type.JSON}.")
     try:
-        body = SampleBody.model_validate_json(content)
+        return _plan(form, SampleBody.model_validate_json(content), backend)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
         if found[0]["type"] == "json_invalid":
             raise MalformedBody("The body is not valid JSON in UTF-8.", "invalid_json") from error
         raise problems.parameter_error(found) from error
-    return _plan(request, query, body, backend)
 
 
-def _plan(request: Request, query: ImageOutputQuery, body: SampleBody, backend: Backend) -> Job:
-    media_type = group.negotiate(request, outputs.IMAGE_OFFERS)
-    model = backend.registry.model(query.model)
+def _plan(form: Form, body: SampleBody, backend: Backend) -> Job:
     limits = backend.limits.limits
-    is_streamable = media_type in outputs.STREAMED
+    is_streamable = form.media_type in outputs.STREAMED
     if body.count > (limits.max_stream_count if is_streamable else limits.max_sample_count):
         raise TooManyRows(
             f"count: at most {limits.max_sample_count} samples are given at once, or "
             f"{limits.max_stream_count} as {' or '.join(outputs.STREAMED)}; use offset for more."
         )
     spec = SampleSpec(noise.seed(body.seed), body.label, body.temperature, body.min_confidence)
-    sampling.check_label(spec, len(model.manifest.classes))
-    metadata = group.metadata(model, query)
-    metadata |= {"seed": spec.seed, "offset": body.offset, "temperature": spec.temperature}
+    sampling.check_label(spec, len(form.model.manifest.classes))
+    facts = {"seed": spec.seed, "offset": body.offset, "temperature": spec.temperature}
     if spec.min_confidence > 0:
-        metadata["min_confidence"] = spec.min_confidence
-    item = Item(model, query, media_type, metadata, SamplePage(spec, body.offset, body.count))
+        facts["min_confidence"] = spec.min_confidence
+    item = Item(form, SamplePage(spec, body.offset, body.count), facts)
     if is_streamable and body.count > min(_STREAM_ROWS, limits.max_sample_count):
         rows = min(_PAGE_ROWS, limits.max_sample_count)
         stream = _Stream(item, backend, rows)
         return _job(item, backend, rows, lambda items: [stream.reply()], None)
-    key = None if query.deterministic else (answer, model, spec.min_confidence > 0)
-    return _job(item, backend, body.count, answer, key)
+    return _job(item, backend, body.count, answer, form.key and (form.key, spec.min_confidence > 0))
 
 
 def answer(items: Sequence[Item]) -> list[Reply]:
-    samples = _sample(items[0], [item.source for item in items])
+    samples = _sample(items[0].form, [item.source for item in items])
     rows = {name: values for name, values in vars(samples).items() if values is not None}
     return group.replies(items, [item.source.count for item in items], Found(rows))
 
 
-def _job(item: Item, backend: Backend, rows: int, answer: Any, key: Any) -> Job:
-    row_s = item.model.row_s("prior", "decoder") + outputs.row_s(item.media_type) + _NOISE_ROW_S
+def _job(item: Item, backend: Backend, rows: int, answer: Answer, key: Hashable | None) -> Job:
+    row_s = item.form.row_s
     if item.source.spec.min_confidence > 0:
-        row_s += 2 * item.model.row_s("prior", "density")
+        row_s += 2 * item.form.model.row_s("prior", "density")
     return Job(answer, key, item, rows=rows, cost_s=rows * row_s, timeout_s=backend.limits.timeout_s)
 
 
-def _sample(item: Item, pages: Sequence[SamplePage]) -> Samples:
-    return sampling.sample(item.model, pages, deterministic=item.query.deterministic)
+def _sample(form: Form, pages: Sequence[SamplePage]) -> Samples:
+    return sampling.sample(form.model, pages, deterministic=form.query.deterministic)
 
 
 class _Stream:
@@ -95,11 +101,11 @@ class _Stream:
 
     def reply(self) -> Reply:
         """Made with the first page, in the group of its job."""
-        whole: SamplePage = self._item.source
+        form, whole, facts = self._item
         first = self._images(0)
-        head = outputs.stream_head(self._item.media_type, (whole.count, *first.shape[1:]), first.dtype)
+        head = outputs.stream_head(form.media_type, (whole.count, *first.shape[1:]), first.dtype)
         length = len(head.body) + whole.count * first[0].nbytes
-        headers = [*group.fact_headers(self._item.metadata), *group.fact_headers(head.headers, "")]
+        headers = (*form.headers, *fact_headers(facts), *fact_headers(head.headers, ""))
         return StreamReply(head.media_type, self._chunks(head.body, first), length, headers)
 
     async def _chunks(self, head: bytes | memoryview, first: Any) -> AsyncGenerator[bytes | memoryview, None]:
@@ -107,10 +113,13 @@ class _Stream:
         yield head
         yield npy.write_raw(first)
         for start in range(self._page_rows, self._item.source.count, self._page_rows):
-            job = _job(self._item, self._backend, self._page_rows, lambda items, at=start: [self._images(at)], None)
+            job = _job(self._item, self._backend, self._page_rows, functools.partial(self._page, start), None)
             yield npy.write_raw(await self._backend.door.ask(job))
+
+    def _page(self, start: int, items: Sequence[Item]) -> list[Any]:
+        return [self._images(start)]
 
     def _images(self, start: int) -> Any:
         whole: SamplePage = self._item.source
         page = SamplePage(whole.spec, whole.first + start, min(self._page_rows, whole.count - start))
-        return _sample(self._item, [page]).images
+        return _sample(self._item.form, [page]).images

@@ -1,0 +1,48 @@
+"""Form: what requests that differ in their bodies alone have in common; found once for those that come again."""
+
+import functools
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from service.api.backend import Backend
+from service.api.schemas import ImageOutputQuery, Query
+from service.codecs import accept
+from service.codecs.outputs import RenderOptions
+from service.engine.model import Model
+
+
+class Form(NamedTuple):
+    """key: as a Job's. row_s: what a row costs once it is read, in seconds. headers: of every answer.
+
+    metadata: whose answer it is; of a deterministic one also all that its bits depend on besides the request.
+    """
+
+    model: Model
+    query: Any
+    media_type: str
+    options: RenderOptions
+    metadata: Mapping[str, Any]
+    headers: tuple[tuple[bytes, bytes], ...]
+    key: Hashable | None
+    row_s: float
+
+
+def form(query: Query, accepted: str, offers: tuple[str, ...], backend: Backend) -> Form:
+    """All of it but the key and the cost. accepted: the Accept header. Raises NotAcceptable, UnknownModel."""
+    media_type = accept.negotiate(accepted, offers)
+    model = backend.registry.model(query.model)
+    metadata = {"model": model.name}
+    if query.deterministic:
+        metadata |= {"model_digest": model.digest, "runtime": model.runtime}
+    options = RenderOptions(query.pixels, query.columns) if isinstance(query, ImageOutputQuery) else RenderOptions()
+    return Form(model, query, media_type, options, metadata, tuple(fact_headers(metadata)), None, 0.0)
+
+
+def fact_headers(facts: Mapping[str, Any], prefix: str = "x-") -> Iterator[tuple[bytes, bytes]]:
+    """The facts of every answer are in its headers too, also where its body has no room for them."""
+    return ((_header_name(prefix + name), str(value).encode("latin-1")) for name, value in facts.items())
+
+
+@functools.cache
+def _header_name(name: str) -> bytes:
+    return name.lower().replace("_", "-").encode("ascii")
