@@ -6,5 +6,6 @@
     engine    jobs → groups, arrays → arrays                           NumPy
     runtime   a bundle → sessions                                      onnxruntime
 
-Imports point downwards: __main__ → server → app → api → engine, codecs → runtime → models. Codecs and engine never meet.
+Imports point downwards: __main__ → server → app → api → engine, codecs → runtime → models. Codecs and engine never
+meet.
 """

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -10,7 +11,6 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from models import bundle
-from models.manifest import GraphName
 from service.api import asgi, health, models
 from service.api.backend import Backend, RequestLimits
 from service.api.routes import ROUTES, Route, Routes
@@ -42,7 +42,7 @@ def create_app(
     metrics: Metrics | None = None,
     table: Sequence[Route] = ROUTES,
 ) -> FastAPI:
-    """The ASGI application. Its lifespan's state has `routes`, by which a server may pass ASGI by.
+    """The ASGI application. Its lifespan's state has `routes` and `metrics`, by which a server may pass ASGI by.
 
     registry: made from settings if not given. table: the verbs. Raises StartError.
     """
@@ -62,12 +62,12 @@ def create_app(
         max_side=settings.max_image_side,
     )
     backend = Backend(registry, door, RequestLimits(limits, image_limits, settings.request_timeout_s))
-    routes = Routes(table, backend, metrics)
+    routes = Routes(table, backend)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         refreshing = asyncio.create_task(_refresh(metrics))
-        yield {"routes": routes}
+        yield {"routes": routes, "metrics": metrics}
         refreshing.cancel()
         door.close()
 
@@ -81,11 +81,12 @@ def create_app(
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    asgi.install(app, routes, registry.default.manifest.latent_dim)
+    asgi.install(app, routes, metrics, registry.default.manifest.latent_dim)
     app.include_router(models.router(registry, limits))
     app.include_router(health.router(registry, door, routes, metrics))
     app.state.routes = routes
     app.state.door = door
+    app.state.metrics = metrics
     return app
 
 
@@ -110,15 +111,12 @@ def load_models(settings: Settings, metrics: Metrics) -> Registry:
 def _load_model(verified: bundle.Bundle, settings: Settings, metrics: Metrics) -> Model:
     name = f"{verified.manifest.name}/{verified.manifest.version}"
 
-    def observe(graph: GraphName, rows: int) -> None:
-        metrics.batch(name, graph, rows)
-
     model = Model(
         verified,
         device=settings.device,
         threads=settings.threads,
         max_batch_rows=settings.max_batch_rows,
-        observe=observe,
+        observe=functools.partial(metrics.batch, name),
         allocate=npy.with_headroom,
     )
     metrics.model(name, model.digest, model.provider)

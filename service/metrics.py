@@ -2,6 +2,7 @@
 
 import collections
 import functools
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,6 +37,7 @@ _SECONDS = (
     5.0,
     10.0,
 )
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 _COUNTED_AT_ONCE = 256
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
@@ -50,7 +52,7 @@ class Metrics:
         """
         self._shared_dir = shared_dir
         self._watched: list[tuple[Gauge, Callable[[], float]]] = []
-        self._in_progress = 0
+        self.in_progress = 0  # requests that have begun, by either way in
         self.registry = CollectorRegistry()
         self._answered: list[tuple[str, str, int, float]] = []
         self._batches: collections.deque[tuple[str, str, int]] = collections.deque()  # from several threads
@@ -72,7 +74,7 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="livesum",
         )
-        self._watch(in_progress, lambda: self._in_progress)
+        self._watch(in_progress, lambda: self.in_progress)
         self._batch_rows = Histogram(
             "vae_batch_rows", "Rows in a batch.", ("model", "graph"), buckets=_ROWS, registry=self.registry
         )
@@ -96,13 +98,14 @@ class Metrics:
             multiprocess_mode="livemax",
         )
 
-    def request_began(self) -> None:
-        self._in_progress += 1
+    def request(self, method: str, route: str, status: int, began: float) -> None:
+        """Records a request that is over; it is counted with others, at the latest when metrics are read.
 
-    def request(self, method: str, route: str, status: int, duration_s: float) -> None:
-        """Records a finished request; it is counted in batches, at the latest when metrics are read."""
-        self._in_progress -= 1
-        self._answered.append((method, route, status, duration_s))
+        route: a template, never a path. began: on the monotonic clock, in seconds.
+        """
+        self.in_progress -= 1
+        method = method if method in _METHODS else "other"
+        self._answered.append((method, route, status, time.monotonic() - began))
         if len(self._answered) >= _COUNTED_AT_ONCE:
             self._count()
 

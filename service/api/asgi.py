@@ -19,15 +19,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import errors
 from service.api import problems
-from service.api.body import Body
-from service.api.reply import Reply, StreamReply
-from service.api.request import CLIENT_LEFT, Request
+from service.api.reply import Reply, StreamReply, common_headers, headers_of
+from service.api.request import CLIENT_LEFT, Body, Request
 from service.api.routes import Route, Routes
+from service.metrics import Metrics
 
 _logger = logging.getLogger("service")
 
 
-def install(app: FastAPI, routes: Routes, latent_dim: int) -> None:
+def install(app: FastAPI, routes: Routes, metrics: Metrics, latent_dim: int) -> None:
     """The verbs, and every error in the one form. latent_dim: the default model's."""
     router = APIRouter(tags=["autoencoder"])
     for route in routes.table:
@@ -36,14 +36,15 @@ def install(app: FastAPI, routes: Routes, latent_dim: int) -> None:
     app.add_exception_handler(errors.ServiceError, _service_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
-    app.add_middleware(_RequestMiddleware, routes=routes)
+    app.add_middleware(_RequestMiddleware, routes=routes, metrics=metrics)
 
 
 def _endpoint(route: Route, routes: Routes) -> Any:
     async def answer(http: HttpRequest, query: Annotated[Any, Query()]) -> Response:
         request: Request = http.state.request
         await _read(request.body, http.receive)
-        return _Sent(await _answer(route, routes, request, http.receive))
+        result = await _answer(route, routes, request, http.receive)
+        return _Sent(routes.problem(result, request.id) if isinstance(result, Exception) else result, request)
 
     answer.__annotations__["query"] = Annotated[route.query, Query()]
     answer.__name__ = f"{route.method}_{route.path.strip('/')}".lower()
@@ -61,13 +62,13 @@ async def _read(body: Body, receive: Receive) -> None:
         more = message.get("more_body", False)
 
 
-async def _answer(route: Route, routes: Routes, request: Request, receive: Receive) -> Reply:
-    """The reply to a request whose client is still there. Raises ClientDisconnect."""
-    answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+async def _answer(route: Route, routes: Routes, request: Request, receive: Receive) -> Reply | Exception:
+    """What a request gets whose client is still there. Raises ClientDisconnect."""
+    answer: asyncio.Future[Reply | Exception] = asyncio.get_running_loop().create_future()
 
-    def done(reply: Reply) -> None:
+    def done(result: Reply | Exception) -> None:
         if not answer.done():  # else the client has left
-            answer.set_result(reply)
+            answer.set_result(result)
 
     job = routes.submit(route, request, done)
     left = asyncio.ensure_future(_left(receive))
@@ -91,12 +92,12 @@ async def _left(receive: Receive) -> None:
 class _Sent(Response):
     """A Reply as a response of starlette's, without the work of making one."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: Reply, request: Request) -> None:
         self._reply = reply
         self.status_code = reply.status
         self.background = None
         self.body = bytes(reply.body)  # not every server takes a view
-        self.raw_headers = reply.headers
+        self.raw_headers = headers_of(reply, request.id)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -106,6 +107,7 @@ class _Sent(Response):
 
     async def _stream(self, reply: StreamReply, receive: Receive, send: Send) -> None:
         """No more chunks are made once the client has left."""
+        assert reply.chunks
         left = asyncio.ensure_future(_left(receive))
         try:
             async for chunk in reply.chunks:
@@ -120,16 +122,18 @@ class _Sent(Response):
 class _RequestMiddleware:
     """Begins a Request and ends it; its id is in the answer."""
 
-    def __init__(self, app: ASGIApp, routes: Routes) -> None:
+    def __init__(self, app: ASGIApp, routes: Routes, metrics: Metrics) -> None:
         self._app = app
         self._routes = routes
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = dict(reversed(scope["headers"]))  # the first value of one given twice
-        request = self._routes.request(scope["method"], scope["query_string"], headers)
+        request = Request(scope["method"], scope["query_string"], headers, self._routes.max_body_bytes)
+        self._metrics.in_progress += 1
         scope.setdefault("state", {})["request"] = request
         status = CLIENT_LEFT
 
@@ -137,7 +141,7 @@ class _RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = request.answer_headers(message.get("headers", ()))
+                message["headers"] = common_headers(list(message.get("headers", ())), request.id)
             return send(message)
 
         try:
@@ -148,21 +152,23 @@ class _RequestMiddleware:
             _logger.exception("request %s failed", request.id)
             if status != CLIENT_LEFT:
                 raise  # too late for another answer: let the server cut the connection
-            await _Sent(problems.bug(request.id))(scope, receive, send_with_headers)
+            await _Sent(problems.bug(request.id), request)(scope, receive, send_with_headers)
         finally:
-            request.answered(getattr(scope.get("route"), "path", "none"), status)
+            route = getattr(scope.get("route"), "path", "none")
+            self._metrics.request(request.method, route, status, request.began)
 
 
 async def _service_error(http: HttpRequest, error: Exception) -> Response:
     assert isinstance(error, errors.ServiceError)
-    return _Sent(problems.reply(error, http.state.request.id))
+    return _Sent(problems.reply(error, http.state.request.id), http.state.request)
 
 
 async def _validation_error(http: HttpRequest, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return _Sent(problems.reply(problems.parameter_error(error.errors()), http.state.request.id))
+    return _Sent(problems.reply(problems.parameter_error(error.errors()), http.state.request.id), http.state.request)
 
 
 async def _http_exception(http: HttpRequest, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _Sent(problems.routing(error.status_code, http.state.request.id, Headers(error.headers).raw))
+    reply = problems.routing(error.status_code, http.state.request.id, Headers(error.headers).raw)
+    return _Sent(reply, http.state.request)

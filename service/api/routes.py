@@ -13,20 +13,18 @@ from pydantic import ValidationError
 
 from service.api import openapi, problems
 from service.api.backend import Backend
-from service.api.body import Body
 from service.api.reply import Reply
-from service.api.request import Headers, Request
+from service.api.request import Request
 from service.api.schemas import ImageInputQuery, ImageOutputQuery, Query, ReconstructQuery, SampleQuery
 from service.api.verbs import decode, encode, reconstruct, sample
 from service.api.verbs.form import Form
 from service.engine.job import Job
 from service.errors import ServiceError
-from service.metrics import Metrics
 
 _CACHED_BYTES = 256  # of a query string and an Accept header; so 1024 forms stay below 3 MB
 _logger = logging.getLogger("service")
 
-Done = Callable[[Reply], None]
+Done = Callable[[Reply | Exception], None]
 
 
 class Route(NamedTuple):
@@ -56,68 +54,48 @@ ROUTES: Final = (
 class Routes:
     """The table with all that its verbs need. For the event loop's thread."""
 
-    def __init__(self, table: Sequence[Route], backend: Backend, metrics: Metrics) -> None:
+    def __init__(self, table: Sequence[Route], backend: Backend) -> None:
         self.table = table
-        self.is_stopping = False  # set by the server, which answers what it has begun
-        self._backend = backend
-        self._metrics = metrics
-        self._form_cached = functools.lru_cache(maxsize=1024)(self._form)  # clients send the same few, again and again
-        self._by_target: Mapping[tuple[bytes, bytes], Route] = {
+        self.by_target: Mapping[tuple[bytes, bytes], Route] = {
             (route.method.encode(), route.path.encode()): route for route in table
         }
-
-    def find(self, method: bytes, path: bytes) -> Route | None:
-        return self._by_target.get((method, path))
-
-    def request(self, method: str, query_string: bytes, headers: Headers) -> Request:
-        """A request that has begun, with its head."""
-        return Request(method, query_string, headers, self.body(headers), self._metrics)
-
-    def body(self, headers: Headers) -> Body:
-        """A body still to come, refused already if its headers say too much."""
-        return Body(headers, self._backend.limits.limits.max_body_bytes)
+        self.max_body_bytes = backend.limits.limits.max_body_bytes
+        self.is_stopping = False  # set by the server, which answers what it has begun
+        self._backend = backend
+        self._form_cached = functools.lru_cache(maxsize=1024)(self._form)  # clients send the same few, again and again
 
     def submit(self, route: Route, request: Request, done: Done) -> Job | None:
-        """Once the body is whole or refused. done: called once, with the reply or a problem, perhaps at once.
+        """Once the body is whole or refused. done: called once, with the reply or what went wrong, perhaps at once.
 
         Returns what `withdraw` takes.
         """
         try:
-            query_string, accepted = request.query_string, request.text(b"accept")
+            query_string, accepted = request.query_string, request.headers.get(b"accept", b"")
             if request.body.refusal:
                 parse(route.query, query_string)
                 raise request.body.refusal
             is_short = len(query_string) + len(accepted) <= _CACHED_BYTES
             form = (self._form_cached if is_short else self._form)(route, query_string, accepted)
             job = route.plan(form, request, self._backend)
-            self._backend.door.submit(job, lambda result: done(self._reply(request, result)))
+            self._backend.door.submit(job, done)
             return job
         except Exception as error:
-            done(self._reply(request, error))
+            done(error)
             return None
 
     def withdraw(self, job: Job) -> None:
         """The client has left; its job is dropped, unless it is under way."""
         self._backend.door.withdraw(job)
 
-    def problem(self, error: ServiceError) -> Reply:
-        """The answer to what never became a request."""
-        request = self.request("other", b"", {})
-        reply = self._reply(request, error)
-        request.answered("none", reply.status)
-        return reply
+    def problem(self, error: Exception, request_id: str) -> Reply:
+        """The answer that reports what went wrong. What is not a ServiceError is a bug, and logged."""
+        if isinstance(error, ServiceError):
+            return problems.reply(error, request_id)
+        _logger.error("request %s failed", request_id, exc_info=error)
+        return problems.bug(request_id)
 
-    def _form(self, route: Route, query_string: bytes, accepted: str) -> Form:
-        return route.prepare(parse(route.query, query_string), accepted, self._backend)
-
-    def _reply(self, request: Request, result: Reply | Exception) -> Reply:
-        if isinstance(result, ServiceError):
-            result = problems.reply(result, request.id)
-        elif isinstance(result, Exception):
-            _logger.error("request %s failed", request.id, exc_info=result)
-            result = problems.bug(request.id)
-        result.headers = request.answer_headers(result.headers)
-        return result
+    def _form(self, route: Route, query_string: bytes, accepted: bytes) -> Form:
+        return route.prepare(parse(route.query, query_string), accepted.decode("latin-1"), self._backend)
 
 
 def parse(model: type[Query], query_string: bytes) -> Query:

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from service.codecs import content_type, images, multipart, npy, rows
-from service.codecs.images import Fit, FloatArray, ImageLimits, Invert
-from service.codecs.ink import as_ink
+from service.codecs import content_type, digit_png, images, multipart, npy, rows
+from service.codecs.framing import Fit, FloatArray
+from service.codecs.header import ImageLimits
+from service.codecs.ink import Invert, as_ink
 from service.errors import InvalidImage, InvalidInput, ServiceError
 
 _PIXELS = 28 * 28
@@ -44,27 +45,28 @@ class ImageOptions:
 class ImageBody:
     """A body that holds images, parsed as far as is quick: enough to know what reading it will cost.
 
-    rows: images it holds; an estimate where it is long and its content type does not say. cost_s: of reading it, in
-    seconds of one core, an estimate.
+    picture: the file, if the body is a single one. rows: images it holds; an estimate where it is long and its content
+    type does not say. cost_s: of reading it, in seconds of one core, an estimate.
     """
 
-    __slots__ = ("_body", "_header", "_media_type", "_parsed", "cost_s", "options", "rows")
+    __slots__ = ("_body", "_header", "_media_type", "_parsed", "cost_s", "options", "picture", "rows")
 
-    def __init__(self, body: bytes, header: str, options: ImageOptions) -> None:
+    def __init__(self, body: bytes, header: bytes, options: ImageOptions) -> None:
         """header: Content-Type. Raises UnsupportedMediaType, MalformedBody, InvalidInput, TooManyRows."""
         self.options = options
         self._body = body
         self._header = header
         self._media_type = content_type.media_type(header)
         self._parsed: list[Any] | AnyArray | None = None
+        self.picture: bytes | None = None
         if self._media_type in (content_type.FORM, content_type.JSON) and len(body) > _QUICK_BYTES:
             self.rows = min(options.max_rows, 1 + len(body) // _ROW_BYTES)
             self.cost_s = max(_UNKNOWN_S, self.rows * _ROW_S)
             return
         if self._media_type in content_type.IMAGE:
-            self._parsed = [body]
-            self.rows = 1
-            self.cost_s = len(body) * _BYTE_S + _pixels(body, options) * _PIXEL_S
+            self.picture, self._parsed, self.rows = body, [body], 1
+            is_digit = len(body) <= digit_png.MAX_BYTES and body.startswith(digit_png.HEAD)
+            self.cost_s = len(body) * _BYTE_S + (0 if is_digit else _pixels(body, options) * _PIXEL_S)
             return
         self._parsed = parsed = self._parse()
         self.rows = len(parsed)
@@ -73,11 +75,6 @@ class ImageBody:
             self.cost_s += sum(_pixels(row, options) for row in parsed) * _PIXEL_S
         elif options.fit == "mnist":
             self.cost_s += len(parsed) * _PIXELS * _PIXEL_S
-
-    @property
-    def picture(self) -> bytes | None:
-        """The file, if the body is a single one."""
-        return self._body if self._media_type in content_type.IMAGE else None
 
     def read(self) -> FloatArray:
         """float32 (n, 1, 28, 28) in [0, 1], 1 is ink; n from 1 to options.max_rows.
@@ -117,18 +114,20 @@ class ImageBody:
 
 def read_images(bodies: Sequence[ImageBody]) -> list[FloatArray | ServiceError]:
     """What each body's `read` gives or raises, many of them in less time than one by one."""
-    read: dict[int, FloatArray] = {}
-    if len(bodies) > 1:
-        alike: dict[ImageOptions, list[int]] = {}
-        for i, body in enumerate(bodies):
-            if body.picture and body.options.fit != "mnist":
-                alike.setdefault(body.options, []).append(i)
-        for options, indices in alike.items():
-            usual, samples = images.digits([bodies[i].picture or b"" for i in indices], options.limits)
-            read |= zip(
-                (indices[i] for i in usual), as_ink(samples, options.fit, options.invert)[:, np.newaxis], strict=True
-            )
-    return [read[i] if i in read else _attempt(body) for i, body in enumerate(bodies)]
+    read: dict[int, FloatArray | ServiceError] = {}
+    alike: dict[ImageOptions, list[int]] = {}
+    for i, body in enumerate(bodies):
+        if body.picture and body.options.fit != "mnist":
+            alike.setdefault(body.options, []).append(i)
+    for options, indices in alike.items():
+        usual, samples = digit_png.read([bodies[i].picture or b"" for i in indices], options.limits)
+        if usual:
+            digits = as_ink(samples, options.fit, options.invert)[:, np.newaxis]
+            read |= zip((indices[i] for i in usual), digits, strict=True)
+    for i, body in enumerate(bodies):
+        if i not in read:
+            read[i] = _attempt(body)
+    return list(map(read.__getitem__, range(len(bodies))))
 
 
 def _attempt(body: ImageBody) -> FloatArray | ServiceError:

@@ -5,8 +5,7 @@ Pillow sees a file only after `png` or `jpeg` walked it, and only the parts that
 
 import io
 import math
-from collections.abc import Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,36 +13,29 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
-from service.codecs import jpeg, png
+from service.codecs import digit_png, jpeg, png
 from service.codecs.framing import SIDE, Fit, FloatArray, frame
 from service.codecs.header import Header, ImageLimits
+from service.codecs.ink import RING, Invert, unit
 from service.errors import InvalidImage, UnsupportedImageFormat
 
 __all__ = [
-    "RING",
     "Fit",
     "FloatArray",
     "ImageLimits",
     "Invert",
     "decode",
-    "digits",
     "encode_grid",
     "encode_pngs",
     "frame",
     "grid",
     "pixels",
-    "unit",
 ]
 
-Invert = Literal["auto", "true", "false"]
 Samples = npt.NDArray[np.unsignedinteger[Any]]  # luminance: uint8 of 255 or uint16 of 65535
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
-# The outermost of a digit's pixels.
-RING = np.flatnonzero(np.pad(np.zeros((SIDE - 2, SIDE - 2)), 1, constant_values=1))
 _PLAIN = Header(b"")  # 8 bits, upright, opaque
-_BLANK_ROW = bytes(1 + SIDE)
-_DIGITS_AT_ONCE = 64
 _UNDECODABLE = "The image cannot be decoded."
 
 # What EXIF's orientation asks of the stored rows and columns: (transpose, then flip rows, then flip columns).
@@ -78,15 +70,6 @@ def decode(data: bytes, *, fit: Fit, invert: Invert, limits: ImageLimits) -> Flo
     return frame(_upright(pixels, header.orientation), fit)
 
 
-def digits(files: Sequence[bytes], limits: ImageLimits) -> tuple[list[int], Samples]:
-    """Samples (n, 28, 28), uint8, of those files that are as nearly every client sends them, and their indices.
-
-    The others are `decode`'s matter.
-    """
-    found = {i: rows for i, file in enumerate(files) if (rows := png.read_digit(file, limits))}
-    return list(found), _undo_filters(list(found.values()))
-
-
 def pixels(data: bytes) -> int:
     """Pixels that a file's header announces; 0 where it announces none. Neither decoded nor checked."""
     if data.startswith(png.SIGNATURE):
@@ -119,8 +102,9 @@ def grid(images: npt.NDArray[_Scalar], columns: int | None = None) -> npt.NDArra
 
 def _open(data: bytes, limits: ImageLimits) -> tuple[Header, Samples, FloatArray | None]:
     """Header, luminance (h, w) and, where some pixel may be transparent, alpha (h, w) in [0, 1]."""
-    if rows := png.read_digit(data, limits):
-        return _PLAIN, _undo_filters([rows])[0], None
+    usual, digit = digit_png.read([data], limits)
+    if usual:
+        return _PLAIN, digit[0], None
     # A file that ends within the signature is cut short, not of another format.
     if data[:8] == png.SIGNATURE[: len(data)]:
         header = png.read(data, limits)
@@ -136,23 +120,6 @@ def _open(data: bytes, limits: ImageLimits) -> tuple[Header, Samples, FloatArray
         return header, samples, _alpha(image, samples, header)
     except Exception as error:  # Pillow raises a dozen kinds on bad data, none of them fit to be shown
         raise InvalidImage(_UNDECODABLE) from error
-
-
-def _undo_filters(rows: Sequence[bytes]) -> Samples:
-    """Samples (n, 28, 28) of the inflated rows of each digit's PNG: all are read as one tall picture's, in one go.
-
-    A row refers to the one above, so a blank row parts each digit from the next, as a picture's edge would.
-    """
-    if len(rows) == 1:
-        read = Image.frombytes("L", (SIDE, SIDE), png.stored(rows[0]), "zip", "L")
-        return np.frombuffer(read.tobytes(), np.uint8).reshape(1, SIDE, SIDE)
-    samples = np.zeros((len(rows), SIDE + 1, SIDE), np.uint8)  # the blank row after the last is not read
-    for start in range(0, len(rows), _DIGITS_AT_ONCE):
-        some = rows[start : start + _DIGITS_AT_ONCE]
-        size = (SIDE, len(some) * (SIDE + 1) - 1)
-        read = Image.frombytes("L", size, png.stored(_BLANK_ROW.join(some)), "zip", "L")
-        samples[start:].reshape(-1)[: size[0] * size[1]] = np.frombuffer(read.tobytes(), np.uint8)
-    return samples[:, :SIDE]
 
 
 def _luminance(image: Image.Image) -> Samples:
@@ -226,10 +193,3 @@ def _eight_bits(images: FloatArray) -> npt.NDArray[np.uint8]:
 
 def _top(samples: Samples) -> int:
     return 255 if samples.itemsize == 1 else 65535
-
-
-def unit(samples: Samples) -> FloatArray:
-    """Samples as parts of the largest: [0, 1]."""
-    pixels = samples.astype(np.float32)  # first: a division that casts takes three times as long
-    pixels /= np.float32(_top(samples))
-    return pixels

@@ -1,14 +1,16 @@
 """Which pixels of an array are ink, by the same rules as for pictures: one digit gives one answer in every format."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from service.codecs import images
-from service.codecs.images import Fit, FloatArray, Invert
+from service.codecs.framing import SIDE, Fit, FloatArray, frame
 
-_PIXELS = 28 * 28
+Invert = Literal["auto", "true", "false"]
+
+# The outermost of a digit's pixels.
+RING = np.flatnonzero(np.pad(np.zeros((SIDE - 2, SIDE - 2)), 1, constant_values=1))
 
 
 def as_ink(values: npt.NDArray[Any], fit: Fit, invert: Invert) -> FloatArray:
@@ -17,9 +19,9 @@ def as_ink(values: npt.NDArray[Any], fit: Fit, invert: Invert) -> FloatArray:
     if dark_ink.any():
         white = values.dtype.type(255 if values.dtype == np.uint8 else 1)
         values = np.where(dark_ink[:, np.newaxis, np.newaxis], white - values, values)
-    pixels = images.unit(values) if values.dtype == np.uint8 else values
+    pixels = unit(values) if values.dtype == np.uint8 else values
     if fit == "mnist":
-        pixels = np.stack([images.frame(image, fit) for image in pixels])
+        pixels = np.stack([frame(image, fit) for image in pixels])
     return np.ascontiguousarray(pixels[:, np.newaxis], np.float32)
 
 
@@ -28,11 +30,18 @@ def is_paper_light(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
 
     Counting the lighter ones decides it in a fraction of a median's time, unless half lies between the middle two.
     """
-    ring = values.reshape(len(values), _PIXELS).take(images.RING, axis=1)  # (n, 108)
+    ring = values.reshape(len(values), SIDE * SIDE).take(RING, axis=1)  # (n, 108)
     half, white = (127, 255) if ring.dtype == np.uint8 else (0.5, 1)
     lighter = (ring > half).view(np.uint8).sum(axis=1, dtype=np.uint8)
-    is_light: npt.NDArray[np.bool_] = lighter > len(images.RING) // 2
-    tied = lighter == len(images.RING) // 2
+    is_light: npt.NDArray[np.bool_] = lighter > len(RING) // 2
+    tied = lighter == len(RING) // 2
     if tied.any():
         is_light[tied] = np.median(ring[tied], axis=1) > white / 2
     return is_light
+
+
+def unit(samples: npt.NDArray[np.unsignedinteger[Any]]) -> FloatArray:
+    """Samples as parts of the largest: [0, 1]."""
+    pixels = samples.astype(np.float32)  # first: a division that casts takes three times as long
+    pixels /= np.float32(255 if samples.itemsize == 1 else 65535)
+    return pixels

@@ -27,7 +27,7 @@ class LatentBody:
 
     __slots__ = ("_body", "_latent_dim", "_max_rows", "_media_type", "cost_s", "rows")
 
-    def __init__(self, body: bytes, header: str, latent_dim: int, max_rows: int) -> None:
+    def __init__(self, body: bytes, header: bytes, latent_dim: int, max_rows: int) -> None:
         self._body = body
         self._media_type = content_type.media_type(header)
         self._latent_dim = latent_dim

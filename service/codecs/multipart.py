@@ -9,7 +9,7 @@ _CODE = "bad_multipart"
 _MAX_BOUNDARY_BYTES = 70  # RFC 2046, section 5.1.1
 
 
-def files(body: bytes, content_type: str, max_files: int) -> list[bytes]:
+def files(body: bytes, content_type: bytes, max_files: int) -> list[bytes]:
     """Content of every part that names a file, in order; parts without a filename are passed over.
 
     Raises MalformedBody, TooManyRows.

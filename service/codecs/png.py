@@ -58,11 +58,11 @@ def read(data: bytes, limits: ImageLimits) -> Header:
                 raise InvalidImage("The PNG's palette is repeated, misplaced or malformed.")
             palette = chunk
         elif name == b"tRNS":
-            if transparency or after_pixels or not _is_intact(chunk):
+            if transparency or after_pixels or not is_intact(chunk):
                 raise InvalidImage("The PNG's transparency chunk is repeated, misplaced or damaged.")
             transparency = chunk[8:-4]
         elif name == b"eXIf":
-            exif = chunk[8:-4] if _is_intact(chunk) else b""
+            exif = chunk[8:-4] if is_intact(chunk) else b""
         elif name == b"acTL":
             raise InvalidImage("The PNG is animated; a single picture is accepted.", "animated_image")
         elif _is_critical(name) and name != b"IEND":
@@ -76,29 +76,8 @@ def read(data: bytes, limits: ImageLimits) -> Header:
         raise InvalidImage("The PNG's transparency chunk does not fit its kind of image.")
     _check_pixel_data(pixels, _inflated_bytes(width, height, depth * _SAMPLES[colour], interlace == 1))
 
-    kept = (SIGNATURE, first, palette if colours else b"", *pixels, _END)
+    kept = (SIGNATURE, first, palette if colours else b"", *pixels, END)
     return Header(b"".join(kept), depth, read_orientation(exif), colours, transparency)
-
-
-def read_digit(data: bytes, limits: ImageLimits) -> bytes | None:
-    """Inflated rows of a file as nearly every client sends it: 28×28, 8-bit grey, straight, no chunk but the three.
-
-    28 times a filter, 0 to 4, and 28 filtered samples. None for any other file, also for a damaged one and for one
-    beyond the limits: `read` has those.
-    """
-    if not (data.startswith(_DIGIT_HEAD) and data.endswith(_END)):  # both with their checksums
-        return None
-    if len(data) > min(_DIGIT_FILE_BYTES, limits.max_bytes) or not limits.allow_size(_DIGIT_SIDE, _DIGIT_SIDE):
-        return None
-    chunk = data[len(_DIGIT_HEAD) : -len(_END)]
-    deflated = chunk[8:-4]
-    if chunk[:8] != _HEAD.pack(len(deflated), b"IDAT") or not _is_intact(chunk):
-        return None
-    try:
-        rows = zlib.decompress(deflated, bufsize=_DIGIT_BYTES + 1)
-    except zlib.error:
-        return None
-    return rows if len(rows) == _DIGIT_BYTES and max(rows[:: 1 + _DIGIT_SIDE]) <= _LAST_FILTER else None
 
 
 def write(samples: npt.NDArray[np.uint8]) -> bytes:
@@ -109,14 +88,7 @@ def write(samples: npt.NDArray[np.uint8]) -> bytes:
     height, width = samples.shape
     rows = np.zeros((height, 1 + width), np.uint8)  # each row opens with its filter, 0: none
     rows[:, 1:] = samples
-    return b"".join((_grey_head(width, height), _chunk(b"IDAT", isal_zlib.compress(rows, 1)), _END))
-
-
-def stored(data: bytes) -> bytes:
-    """A zlib stream of at most 65,535 bytes as they are: one block, stored. RFC 1950, RFC 1951 section 3.2.4."""
-    length = len(data)
-    head = b"\x78\x01\x01" + length.to_bytes(2, "little") + (length ^ 0xFFFF).to_bytes(2, "little")
-    return b"".join((head, data, zlib.adler32(data).to_bytes(4)))
+    return b"".join((grey_head(width, height), _chunk(b"IDAT", isal_zlib.compress(rows, 1)), END))
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -137,7 +109,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         if len(data) < end:
             raise InvalidImage("The PNG is cut short.")
         chunk = data[offset:end]
-        if critical and not _is_intact(chunk):
+        if critical and not is_intact(chunk):
             raise InvalidImage("The PNG is damaged: a checksum does not match.")
         yield name, chunk
         if name == b"IEND":
@@ -153,20 +125,15 @@ def _chunk(name: bytes, body: bytes) -> bytes:
 
 
 @functools.lru_cache(maxsize=64)
-def _grey_head(width: int, height: int) -> bytes:
+def grey_head(width: int, height: int) -> bytes:
     """Signature and IHDR of an 8-bit grey picture, straight."""
     return SIGNATURE + _chunk(b"IHDR", _IHDR.pack(width, height, 8, _GREY, 0, 0, 0))
 
 
-_END = _chunk(b"IEND", b"")
-_DIGIT_SIDE = 28
-_DIGIT_BYTES = _DIGIT_SIDE * (1 + _DIGIT_SIDE)
-_DIGIT_FILE_BYTES = 1024  # not compressed at all it has 900; so few inflate to a megabyte at most
-_LAST_FILTER = 4
-_DIGIT_HEAD = _grey_head(_DIGIT_SIDE, _DIGIT_SIDE)
+END = _chunk(b"IEND", b"")
 
 
-def _is_intact(chunk: bytes) -> bool:
+def is_intact(chunk: bytes) -> bool:
     return zlib.crc32(memoryview(chunk)[4:-4]) == int.from_bytes(chunk[-4:])
 
 

@@ -10,17 +10,17 @@ Crankshaw et al. 2017, "Clipper", section 4.3, without its delay.
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from service.engine.job import Job, Queue
+from service.engine.job import Job, Waiting
+from service.engine.lane import Lane
 from service.errors import DeadlineExceeded, QueueFull
 
 _MAX_TURNS = 4  # of the event loop in which a group may grow
 _INLINE_S = 4e-3  # a group this cheap runs on the event loop: a thread would fight it for Python's lock
 _SHORT_S = 25e-3  # the most work in a group of several jobs, and in the lane for short work
-_STUCK_S, _STUCK_FACTOR = 60.0, 20.0  # no group runs longer, nor longer than so many times its estimate
 
 _logger = logging.getLogger("service")
 
@@ -35,8 +35,9 @@ class Door:
         self._max_group_rows = max_group_rows
         self._max_queue_rows = max_queue_rows
         self._clock = clock
-        self._new = Queue()
-        self._short, self._long = _Lane("short"), _Lane("long")
+        self._new: Waiting = {}
+        self._arrived = 0  # jobs that were never in a group
+        self._short, self._long = Lane("short"), Lane("long")
         self._watched: set[Job] = set()  # those in lanes; what runs on the event loop is over before it could be late
         self._alarm: asyncio.TimerHandle | None = None
         self._waiting: list[asyncio.Future[None]] = []  # for room, which is kept for them
@@ -100,8 +101,11 @@ class Door:
         job.is_open = True
         self.queued_rows += job.rows
         self.queued_s += job.cost_s
-        self._new.put(job)
-        if len(self._new) == 1:
+        is_first = not self._new
+        _put(self._new, job)
+        self._arrived += 1
+        if is_first:
+            self._arrived = 1
             asyncio.get_running_loop().call_soon(self._gather, 1, _MAX_TURNS)
 
     def _has_room(self, rows: int) -> bool:
@@ -109,9 +113,8 @@ class Door:
 
     def _gather(self, seen: int, turns: int) -> None:
         """Waits for a turn of the event loop that brings no more. Reading what arrives is work to be done anyway."""
-        waiting = len(self._new)
-        if waiting > seen and turns > 1:
-            asyncio.get_running_loop().call_soon(self._gather, waiting, turns - 1)
+        if self._arrived > seen and turns > 1:
+            asyncio.get_running_loop().call_soon(self._gather, self._arrived, turns - 1)
         else:
             self._act()
 
@@ -122,18 +125,34 @@ class Door:
             asyncio.get_running_loop().call_soon(self._act)
         if group and (lane := self._lane(group)):
             for job in group:
-                lane.waiting.put(job)
+                _put(lane.waiting, job)
             self._watch(group)
             self._run(lane)
         elif group:
             self._deliver(group, _results(group))
 
-    def _take(self, queue: Queue) -> list[Job]:
-        group, late = queue.take(self._max_group_rows, _SHORT_S, self._clock())
-        self._deliver(late, [_too_late()] * len(late))
+    def _take(self, waiting: Waiting) -> list[Job]:
+        """The open jobs of the next key, as many as make a group; a job beyond its limits makes one alone."""
+        group: list[Job] = []
+        rows, cost_s, now = 0, 0.0, self._clock()
+        while waiting and not group:
+            key = next(iter(waiting))
+            jobs = waiting.pop(key)
+            while jobs:
+                job = jobs[0]
+                if job.is_open and job.deadline < now:
+                    self._deliver([job], [_too_late()])
+                elif job.is_open:
+                    if group and (rows + job.rows > self._max_group_rows or cost_s + job.cost_s > _SHORT_S):
+                        waiting[key] = jobs  # behind the other keys
+                        break
+                    group.append(job)
+                    rows += job.rows
+                    cost_s += job.cost_s
+                jobs.popleft()
         return group
 
-    def _lane(self, group: Sequence[Job]) -> "_Lane | None":
+    def _lane(self, group: Sequence[Job]) -> Lane | None:
         """None for the event loop. A cheap group waits for its like where that is under way, and goes with more."""
         cost_s = sum(job.cost_s for job in group)
         if cost_s > _SHORT_S:
@@ -141,7 +160,7 @@ class Door:
         is_under_way = bool(self._short.group) and self._short.group[0].key == group[0].key
         return self._short if cost_s > _INLINE_S or is_under_way else None
 
-    def _run(self, lane: "_Lane") -> None:
+    def _run(self, lane: Lane) -> None:
         """The lane's next group in its thread, if the lane is idle and has one."""
         if lane.group:
             return
@@ -156,7 +175,7 @@ class Door:
         lane.begin(group, self._clock())
         running.add_done_callback(lambda done: self._finish(lane, done))
 
-    def _finish(self, lane: "_Lane", done: "asyncio.Future[Sequence[Any]]") -> None:
+    def _finish(self, lane: Lane, done: "asyncio.Future[Sequence[Any]]") -> None:
         group, lane.group = lane.group, []
         try:
             self._deliver(group, done.result())
@@ -190,23 +209,8 @@ class Door:
             self._set_alarm()
 
 
-class _Lane:
-    """A thread, the group it runs, and the jobs that wait for it."""
-
-    def __init__(self, name: str) -> None:
-        self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
-        self.waiting = Queue()
-        self.group: list[Job] = []
-        self.patience_s = _STUCK_S
-        self._began = 0.0
-
-    def begin(self, group: list[Job], now: float) -> None:
-        self.group = group
-        self._began = now
-        self.patience_s = max(_STUCK_S, _STUCK_FACTOR * sum(job.cost_s for job in group))
-
-    def runs_for_s(self, now: float) -> float:
-        return now - self._began if self.group else 0.0
+def _put(waiting: Waiting, job: Job) -> None:
+    waiting.setdefault(job.key, deque()).append(job)
 
 
 def _results(group: Sequence[Job]) -> Sequence[Any]:

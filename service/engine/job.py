@@ -1,4 +1,4 @@
-"""Job: one caller's work; Queue: jobs by their keys, each key in turn."""
+"""Job: one caller's work, and what it is estimated to cost."""
 
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
@@ -33,46 +33,7 @@ class Job:
         self.is_open = False  # submitted, and neither answered nor withdrawn
 
 
-class Queue:
-    """First in, first out among jobs of one key; the keys take turns."""
-
-    def __init__(self) -> None:
-        self._jobs: dict[Hashable, deque[Job]] = {}
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
-
-    def put(self, job: Job) -> None:
-        self._jobs.setdefault(job.key, deque()).append(job)
-        self._count += 1
-
-    def take(self, max_rows: int, max_s: float, now: float) -> tuple[list[Job], list[Job]]:
-        """The open jobs of the next key, as many as make a group, and beside them those whose deadline is over.
-
-        max_rows, max_s: rows and cost of a group; a job beyond them makes one alone.
-        """
-        group: list[Job] = []
-        late: list[Job] = []
-        rows, cost_s = 0, 0.0
-        while self._jobs and not group:
-            key = next(iter(self._jobs))
-            jobs = self._jobs.pop(key)
-            while jobs:
-                job = jobs[0]
-                if job.is_open and job.deadline >= now:
-                    if group and (rows + job.rows > max_rows or cost_s + job.cost_s > max_s):
-                        break
-                    group.append(job)
-                    rows += job.rows
-                    cost_s += job.cost_s
-                elif job.is_open:
-                    late.append(job)
-                jobs.popleft()
-                self._count -= 1
-            if jobs:
-                self._jobs[key] = jobs  # behind the other keys
-        return group, late
+Waiting = dict[Hashable, deque[Job]]  # by key: first in, first out within a key, and the keys take turns
 
 
 def _ignore(result: Any) -> None:

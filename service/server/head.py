@@ -39,6 +39,7 @@ class Head:
         "keep_alive",
         "length",
         "method",
+        "method_name",
         "path",
         "query_string",
         "version",
@@ -68,6 +69,7 @@ class Head:
     def on_headers_complete(self) -> None:
         """Read here, because a message without a body is over, and forgotten, when the parser returns."""
         self.method: bytes = self._parser.get_method()
+        self.method_name = self.method.decode("ascii")
         self.version: str = self._parser.get_http_version()
         self.keep_alive: bool = self._parser.should_keep_alive()
 

@@ -1,8 +1,8 @@
-"""Wire: one client's connection. Requests come in one after the other, and so do their answers go out.
+"""Wire: one client's connection. Requests are read, and answers written, one after the other.
 
-A request for a verb goes to the routes as soon as it is read, and its answer is written as it is: to pass through ASGI
+A verb's request goes to the routes as soon as it is whole, and its answer is written as it is: to pass through ASGI
 would cost two thirds of what a small answer does. Any other request is a Guest's. No request is begun before the
-answer to the last one is written, and none is while the client does not read.
+answer to the last one is written, and none while the client does not read.
 """
 
 import asyncio
@@ -13,12 +13,12 @@ from typing import Any, cast
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from service.api.body import Body
-from service.api.reply import Reply, StreamReply
+from service.api.reply import Reply, StreamReply, headers_of
 from service.api.request import CLIENT_LEFT, Request
 from service.api.routes import Route, Routes
 from service.engine.job import Job
 from service.errors import ServiceError
+from service.metrics import Metrics
 from service.server.chunked import Chunks
 from service.server.guest import Guest
 from service.server.head import Head, end_of_head, parse
@@ -34,7 +34,7 @@ _logger = logging.getLogger("service")
 
 
 class Connection(asyncio.Protocol):
-    """uvicorn makes one for each client, adds it to its state, and calls `shutdown` where the server stops."""
+    """uvicorn makes one for each client, and calls `shutdown` where the server stops."""
 
     def __init__(
         self,
@@ -43,20 +43,20 @@ class Connection(asyncio.Protocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        """app_state: the lifespan's, with the routes."""
+        """app_state: the lifespan's, with routes and metrics."""
         self._config = config
         self._state = server_state
         self._app_state = app_state
         self._routes: Routes = app_state["routes"]
+        self._metrics: Metrics = app_state["metrics"]
         self._loop = _loop or asyncio.get_running_loop()
         self._transport: asyncio.Transport
         self._received = b""
         self._at = 0  # how far it has been read
         self._scanned = 0  # how far it holds no end of a head
         self._head: Head | None = None  # of the request that is read or answered
+        self._request: Request
         self._route: Route | None = None  # None for a guest's
-        self._request: Request | None = None  # only of a verb
-        self._body: Body
         self._chunks: Chunks | None = None
         self._missing = 0  # bytes of the body
         self._is_answering = False
@@ -82,12 +82,11 @@ class Connection(asyncio.Protocol):
         if self._is_discarding:
             return
         if self._at < len(self._received):
-            self._received = self._received[self._at :] + data
+            data = self._received[self._at :] + data
             self._scanned -= self._at
         else:
-            self._received = data
             self._scanned = 0
-        self._at = 0
+        self._received, self._at = data, 0
         if not self._is_busy():
             self._waits_since = self._loop.time()
             self._read()
@@ -100,8 +99,7 @@ class Connection(asyncio.Protocol):
         return self._is_busy()
 
     def pause_writing(self) -> None:
-        if self._drained is None:
-            self._drained = self._loop.create_future()
+        self._drained = self._drained or self._loop.create_future()
         if self._guest:
             self._guest.pause_writing()
 
@@ -111,24 +109,22 @@ class Connection(asyncio.Protocol):
             drained.set_result(None)
         if self._guest:
             self._guest.resume_writing()
-        if not self._is_answering:
-            self._go_on()
+        self._go_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._state.connections.discard(self)
         self._is_discarding = True
         if self._timer:
             self._timer.cancel()
-        if self._guest:
-            self._guest.connection_lost(exc)
-            self._state.connections.discard(self._guest)
         if self._job:
             self._routes.withdraw(self._job)
-        if self._stream:
+        if self._guest:
+            self._state.connections.discard(self._guest)
+            self._guest.connection_lost(exc)
+        elif self._stream:
             self._stream.cancel()
-        elif self._request and self._route:
-            self._request.answered(self._route.path, CLIENT_LEFT)
-            self._request = None
+        elif self._head and self._route:
+            self._count(CLIENT_LEFT)
 
     def shutdown(self) -> None:
         """The server stops: what has begun is answered, and then the connection is closed."""
@@ -148,13 +144,12 @@ class Connection(asyncio.Protocol):
     def _read(self) -> None:
         """Requests and parts of them from what has come."""
         try:
-            while self._has_unread() and not self._is_busy() and not self._is_discarding:
-                if self._head is None and not self._read_head():
+            while self._at < len(self._received) and not self._is_discarding:
+                if self._is_busy() or not ((self._head or self._read_head()) and self._read_body()):
                     return
-                if not self._read_body():
-                    return
+                self._begin()
         except ServiceError as error:
-            self._refuse(self._routes.problem(error))
+            self._refuse(error)
 
     def _read_head(self) -> bool:
         """Whether it has come whole."""
@@ -164,60 +159,64 @@ class Connection(asyncio.Protocol):
             return False
         head = parse(self._received[self._at : end])
         self._at = end
+        self._route = self._routes.by_target.get((head.method, head.path))
+        self._request = Request(head.method_name, head.query_string, head.fields, self._routes.max_body_bytes)
+        self._metrics.in_progress += self._route is not None  # else ASGI counts it
         self._head = head
         self._keep_alive = self._keep_alive and head.keep_alive
-        self._route = self._routes.find(head.method, head.path)
-        if self._route:
-            self._request = self._routes.request(self._route.method, head.query_string, head.fields)
-            self._body = self._request.body
-        else:
-            self._body = self._routes.body(head.fields)
         self._missing = head.length or 0
         self._chunks = Chunks() if head.length is None else None
-        if head.expects_continue and not self._body.refusal:
+        if head.expects_continue and not self._request.body.refusal:
             self._transport.write(_CONTINUE)
         return True
 
     def _read_body(self) -> bool:
-        """Whether it has come whole, or was refused; the request is then under way."""
+        """Whether it has come whole, or far enough to be refused."""
+        body = self._request.body
         if self._chunks:
             pieces, self._at, is_whole = self._chunks.read(self._received, self._at)
-        else:
+            for piece in pieces:
+                body.add(piece)
+        elif self._missing:
             piece = self._received[self._at : self._at + self._missing]
             self._at += len(piece)
             self._missing -= len(piece)
-            pieces, is_whole = [piece] if piece else [], not self._missing
-        for piece in pieces:
-            self._body.add(piece)
+            is_whole = not self._missing
+            if is_whole and not body.content and not body.refusal:
+                body.content = piece  # nearly always: its length was announced, and is within the limit
+            else:
+                body.add(piece)
+        else:
+            is_whole = True
         if not is_whole:
-            waits_in_vain = self._head and self._head.expects_continue and self._body.refusal
-            if not self._body.is_too_large and not waits_in_vain:
+            waits_in_vain = self._head and self._head.expects_continue and body.refusal
+            if not body.is_too_large and not waits_in_vain:
                 return False
-            self._keep_alive = False  # the rest of the body looks like a request
-            self._is_discarding = True
-        self._is_answering = True
-        self._begin()
+            self._is_discarding = True  # the rest of the body looks like a request
         return True
 
     def _begin(self) -> None:
-        assert self._head
-        if self._route and self._request:
+        """The request is whole, or refused."""
+        self._is_answering = True
+        body = self._request.body
+        if self._route:
             self._job = self._routes.submit(self._route, self._request, self._answer)
-        elif self._body.refusal:
-            self._refuse(self._routes.problem(self._body.refusal))
-        else:
+        elif body.refusal:
+            self._refuse(body.refusal)
+        elif self._head:
             self._guest = Guest(self._config, self._state, self._app_state, self._loop, self._end_guest)
             self._guest.connection_made(self._transport)
-            self._guest.data_received(self._head.alone(self._body.take()))
+            self._guest.data_received(self._head.alone(bytes(body.content)))
 
     # Answers
 
-    def _answer(self, reply: Reply) -> None:
+    def _answer(self, result: Reply | Exception) -> None:
         try:
+            reply = self._routes.problem(result, self._request.id) if isinstance(result, Exception) else result
             if isinstance(reply, StreamReply):
-                self._stream = stream = self._loop.create_task(self._send_stream(reply))
-                self._state.tasks.add(stream)
-                stream.add_done_callback(lambda _: self._end_stream(stream, reply.status))
+                self._stream = self._loop.create_task(self._send_stream(reply))
+                self._state.tasks.add(self._stream)
+                self._stream.add_done_callback(self._end_stream)
             else:
                 self._send(reply)
                 self._end(reply.status)
@@ -237,48 +236,48 @@ class Connection(asyncio.Protocol):
 
     async def _send_stream(self, reply: StreamReply) -> None:
         """No faster than the client reads it. Whole, or cut by the end of its connection."""
+        assert reply.chunks
         try:
             self._transport.write(self._head_of(reply))
             async for chunk in reply.chunks:
                 self._transport.write(chunk)
                 if self._drained:
                     await self._drained
-        except asyncio.CancelledError:
-            self._keep_alive = False
         except Exception:
             _logger.exception("an answer was cut off")
             self._keep_alive = False
         finally:
             await reply.chunks.aclose()
 
-    def _end_stream(self, stream: asyncio.Task[None], status: int) -> None:
-        """Also where it was cancelled before it began."""
+    def _end_stream(self, stream: asyncio.Task[None]) -> None:
         self._state.tasks.discard(stream)
-        if stream.cancelled():
-            self._keep_alive = False
-        self._end(status)
+        self._keep_alive = self._keep_alive and not stream.cancelled()
+        self._end(HTTPStatus.OK)
 
     def _head_of(self, reply: Reply) -> bytes:
-        headers = [*self._state.default_headers, *reply.headers]
-        if _CLOSE in headers:
-            self._keep_alive = False
-        elif not self._keep_alive:
+        headers = [*self._state.default_headers, *headers_of(reply, self._request.id)]
+        self._keep_alive = self._keep_alive and not self._is_discarding and _CLOSE not in headers
+        if not self._keep_alive:
             headers.append(_CLOSE)
         elif self._head and self._head.version == "1.0":
             headers.append(_KEEP)
-        return b"".join((_STATUS_LINES[reply.status], *(b"%b: %b\r\n" % header for header in headers), b"\r\n"))
+        lines = [b"%b: %b\r\n" % header for header in dict.fromkeys(headers)]
+        return b"".join((_STATUS_LINES[reply.status], *lines, b"\r\n"))
 
     def _end(self, status: int) -> None:
         """The answer is written."""
-        if self._request and self._route:
-            self._request.answered(self._route.path, status)
         self._state.total_requests += 1
-        self._job = self._stream = self._request = None
+        self._job = self._stream = None
         self._close_or_go_on()
+        self._count(status)
 
     def _end_guest(self) -> None:
         self._guest = None
         self._close_or_go_on()
+
+    def _count(self, status: int) -> None:
+        route = self._route.path if self._route else "none"
+        self._metrics.request(self._request.method, route, status, self._request.began)
 
     def _close_or_go_on(self) -> None:
         self._head = None
@@ -293,24 +292,29 @@ class Connection(asyncio.Protocol):
                 self._loop.call_soon(self._go_on)
 
     def _go_on(self) -> None:
-        if not self._is_busy() and not self._transport.is_closing():
-            self._read()
-            if len(self._received) - self._at <= _UNREAD_BYTES and not self._transport.is_closing():
-                self._transport.resume_reading()
-            if self._has_ended and not self._is_busy():
-                self._transport.close()
+        if self._is_busy() or self._transport.is_closing():
+            return
+        self._read()
+        if self._has_ended and not self._is_busy():
+            self._transport.close()
+        elif len(self._received) - self._at <= _UNREAD_BYTES and not self._transport.is_closing():
+            self._transport.resume_reading()
 
-    def _refuse(self, reply: Reply) -> None:
+    def _refuse(self, error: ServiceError) -> None:
         """Answers what is not read on, and ends the connection."""
-        self._keep_alive = False
+        if self._head is None:  # what came was no request
+            self._request = Request("other", b"", {}, 0)
+            self._route = None
+        if self._route is None:
+            self._metrics.in_progress += 1
         self._is_discarding = True
+        reply = self._routes.problem(error, self._request.id)
         self._send(reply)
-        self._linger()
+        self._end(reply.status)
 
     def _linger(self) -> None:
         """Closes the connection so that its client can read the answer first, though it may still send."""
-        self._received = b""
-        self._at = 0
+        self._received, self._at = b"", 0
         if self._transport.is_closing():
             return
         if self._transport.can_write_eof():

@@ -72,7 +72,7 @@ class Connection(wire.Connection):
     def __init__(self, app: FastAPI, state: ServerState | None = None) -> None:
         """state: what several connections of a server share."""
         config = uvicorn.Config(app, lifespan="off", log_config=None)
-        super().__init__(config, state or ServerState(), {"routes": app.state.routes})
+        super().__init__(config, state or ServerState(), {"routes": app.state.routes, "metrics": app.state.metrics})
         self.wire = Wire(self)
         self.connection_made(self.wire)
 

@@ -1,12 +1,12 @@
 """/decode: latents → the mean image of each."""
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from service.api.backend import Backend
-from service.api.reply import Reply
 from service.api.request import Request
 from service.api.schemas import ImageOutputQuery
 from service.api.verbs import group
@@ -15,7 +15,6 @@ from service.api.verbs.group import Found, Item
 from service.codecs import outputs
 from service.codecs.latent_body import LatentBody, read_latents
 from service.engine.job import Job
-from service.errors import ServiceError
 
 
 def prepare(query: ImageOutputQuery, accepted: str, backend: Backend) -> Form:
@@ -27,8 +26,8 @@ def prepare(query: ImageOutputQuery, accepted: str, backend: Backend) -> Form:
 def plan(form: Form, request: Request, backend: Backend) -> Job:
     """Raises UnsupportedMediaType; what else is wrong with the body is found when it is read."""
     body = LatentBody(
-        request.body.take(),
-        request.text(b"content-type"),
+        bytes(request.body.content),
+        request.headers.get(b"content-type", b""),
         form.model.manifest.latent_dim,
         backend.limits.limits.max_request_rows,
     )
@@ -36,10 +35,9 @@ def plan(form: Form, request: Request, backend: Backend) -> Job:
     return Job(answer, form.key, Item(form, body), rows=body.rows, cost_s=cost_s, timeout_s=backend.limits.timeout_s)
 
 
-def answer(items: Sequence[Item]) -> list[Reply | ServiceError]:
-    return group.answer(items, read_latents, _run)
-
-
 def _run(latents: npt.NDArray[np.float32], items: Sequence[Item], counts: Sequence[int]) -> Found:
     form = items[0].form
     return Found({"images": form.model.decode(latents, deterministic=form.query.deterministic)})
+
+
+answer = functools.partial(group.answer, read_latents, _run)

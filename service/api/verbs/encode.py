@@ -1,12 +1,12 @@
 """/encode: images → the mean and, of a VAE, the log-variance of each one's posterior."""
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from service.api.backend import Backend
-from service.api.reply import Reply
 from service.api.request import Request
 from service.api.schemas import ImageInputQuery
 from service.api.verbs import group
@@ -15,25 +15,20 @@ from service.api.verbs.group import Found, Item
 from service.codecs import outputs
 from service.codecs.image_body import ImageBody, read_images
 from service.engine.job import Job
-from service.errors import ServiceError
 
 
 def prepare(query: ImageInputQuery, accepted: str, backend: Backend) -> Form:
     common = form(query, accepted, outputs.LATENT_OFFERS, backend)
     row_s = common.model.row_s("encoder") + outputs.row_s(common.media_type, has_images=False)
-    return common._replace(key=None if query.deterministic else (answer, common.model), row_s=row_s)
+    key = None if query.deterministic else (answer, common.model)
+    return common._replace(key=key, row_s=row_s, reading=backend.limits.image_options(query.fit, query.invert))
 
 
 def plan(form: Form, request: Request, backend: Backend) -> Job:
     """Raises UnsupportedMediaType, MalformedBody, InvalidInput, TooManyRows."""
-    options = backend.limits.image_options(form.query.fit, form.query.invert)
-    body = ImageBody(request.body.take(), request.text(b"content-type"), options)
+    body = ImageBody(bytes(request.body.content), request.headers.get(b"content-type", b""), form.reading)
     cost_s = body.cost_s + body.rows * form.row_s
     return Job(answer, form.key, Item(form, body), rows=body.rows, cost_s=cost_s, timeout_s=backend.limits.timeout_s)
-
-
-def answer(items: Sequence[Item]) -> list[Reply | ServiceError]:
-    return group.answer(items, read_images, _run)
 
 
 def _run(images: npt.NDArray[np.float32], items: Sequence[Item], counts: Sequence[int]) -> Found:
@@ -43,3 +38,6 @@ def _run(images: npt.NDArray[np.float32], items: Sequence[Item], counts: Sequenc
     if posterior.log_var is not None:
         rows["log_var"] = posterior.log_var
     return Found(rows, main="mean")
+
+
+answer = functools.partial(group.answer, read_images, _run)

@@ -1,7 +1,7 @@
 """Form: what requests that differ in their bodies alone have in common; found once for those that come again."""
 
 import functools
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
 from service.api.backend import Backend
@@ -14,6 +14,8 @@ from service.engine.model import Model
 class Form(NamedTuple):
     """key: as a Job's. row_s: what a row costs once it is read, in seconds. headers: of every answer.
 
+    reading: how the body is read.
+
     metadata: whose answer it is; of a deterministic one also all that its bits depend on besides the request.
     """
 
@@ -25,6 +27,7 @@ class Form(NamedTuple):
     headers: tuple[tuple[bytes, bytes], ...]
     key: Hashable | None
     row_s: float
+    reading: Any = None
 
 
 def form(query: Query, accepted: str, offers: tuple[str, ...], backend: Backend) -> Form:
@@ -35,12 +38,12 @@ def form(query: Query, accepted: str, offers: tuple[str, ...], backend: Backend)
     if query.deterministic:
         metadata |= {"model_digest": model.digest, "runtime": model.runtime}
     options = RenderOptions(query.pixels, query.columns) if isinstance(query, ImageOutputQuery) else RenderOptions()
-    return Form(model, query, media_type, options, metadata, tuple(fact_headers(metadata)), None, 0.0)
+    return Form(model, query, media_type, options, metadata, fact_headers(metadata), None, 0.0)
 
 
-def fact_headers(facts: Mapping[str, Any], prefix: str = "x-") -> Iterator[tuple[bytes, bytes]]:
+def fact_headers(facts: Mapping[str, Any], prefix: str = "x-") -> tuple[tuple[bytes, bytes], ...]:
     """The facts of every answer are in its headers too, also where its body has no room for them."""
-    return ((_header_name(prefix + name), str(value).encode("latin-1")) for name, value in facts.items())
+    return tuple((_header_name(prefix + name), str(value).encode("latin-1")) for name, value in facts.items())
 
 
 @functools.cache

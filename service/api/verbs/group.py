@@ -33,9 +33,9 @@ class Found(NamedTuple):
 
 
 def answer(
-    items: Sequence[Item],
     read: Callable[[Sequence[Any]], Sequence[AnyArray | ServiceError]],
     run: Callable[[AnyArray, Sequence[Item], Sequence[int]], Found],
+    items: Sequence[Item],
 ) -> list[Reply | ServiceError]:
     """read: sources → an array or an error for each. run: all rows that were read, the items they belong to, and how
     many rows each has → outputs.
@@ -68,12 +68,12 @@ def replies(items: Sequence[Item], counts: Sequence[int], found: Found) -> list[
         metadata = {**form.metadata, **facts} if facts else form.metadata
         first_index = facts.get("offset", 0)
         answers.append(Answer(form.media_type, metadata, rows, found.main, form.options, first_index, groups))
-    return [
-        Reply(
-            200,
-            rendered.media_type,
-            rendered.body,
-            (*item.form.headers, *fact_headers(item.facts), *fact_headers(rendered.headers, "")),
-        )
-        for item, rendered in zip(items, outputs.render(answers), strict=True)
-    ]
+    made = []
+    for item, rendered in zip(items, outputs.render(answers), strict=True):
+        headers = item.form.headers
+        if item.facts:
+            headers += fact_headers(item.facts)
+        if rendered.headers:
+            headers += fact_headers(rendered.headers, "")
+        made.append(Reply(200, rendered.media_type, rendered.body, headers))
+    return made

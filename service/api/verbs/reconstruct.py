@@ -1,5 +1,6 @@
 """/reconstruct: images → each by way of its latent, with its scores and their percentiles."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from service.api.backend import Backend
-from service.api.reply import Reply
 from service.api.request import Request
 from service.api.schemas import ReconstructQuery
 from service.api.verbs import group
@@ -17,7 +17,7 @@ from service.codecs import outputs
 from service.codecs.image_body import ImageBody, read_images
 from service.engine import noise
 from service.engine.job import Job
-from service.errors import InvalidParameter, ServiceError
+from service.errors import InvalidParameter
 
 _SCORE_ROW_S = 20e-6  # float64 sums over a row's pixels
 
@@ -32,22 +32,17 @@ def prepare(query: ReconstructQuery, accepted: str, backend: Backend) -> Form:
     if is_scored := common.media_type in outputs.DETAILED:
         row_s += model.row_s("density") + _SCORE_ROW_S
     key = None if query.deterministic else (answer, model, is_scored, query.draw)
-    return common._replace(key=key, row_s=row_s)
+    return common._replace(key=key, row_s=row_s, reading=backend.limits.image_options(query.fit, query.invert))
 
 
 def plan(form: Form, request: Request, backend: Backend) -> Job:
     """Raises UnsupportedMediaType, MalformedBody, InvalidInput, TooManyRows."""
-    options = backend.limits.image_options(form.query.fit, form.query.invert)
-    body = ImageBody(request.body.take(), request.text(b"content-type"), options)
+    body = ImageBody(bytes(request.body.content), request.headers.get(b"content-type", b""), form.reading)
     facts = {"seed": noise.seed(form.query.seed)} if form.query.draw else {}
     cost_s = body.cost_s + body.rows * form.row_s
     return Job(
         answer, form.key, Item(form, body, facts), rows=body.rows, cost_s=cost_s, timeout_s=backend.limits.timeout_s
     )
-
-
-def answer(items: Sequence[Item]) -> list[Reply | ServiceError]:
-    return group.answer(items, read_images, _run)
 
 
 def _run(images: npt.NDArray[np.float32], items: Sequence[Item], counts: Sequence[int]) -> Found:
@@ -67,3 +62,6 @@ def _run(images: npt.NDArray[np.float32], items: Sequence[Item], counts: Sequenc
     if found.scores is not None:
         rows |= vars(found.scores)
     return Found(rows, groups={"percentiles": found.percentiles} if found.percentiles else {})
+
+
+answer = functools.partial(group.answer, read_images, _run)

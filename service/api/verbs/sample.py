@@ -41,8 +41,8 @@ def plan(form: Form, request: Request, backend: Backend) -> Job:
 
 def plan_post(form: Form, request: Request, backend: Backend) -> Job:
     """By a JSON body. Raises UnsupportedMediaType, MalformedBody, InvalidParameter, TooManyRows."""
-    content = request.body.take()
-    if content_type.media_type(request.text(b"content-type")) != content_type.JSON:
+    content = bytes(request.body.content)
+    if content_type.media_type(request.headers.get(b"content-type", b"")) != content_type.JSON:
         raise UnsupportedMediaType(f"The body must be {content_type.JSON}.")
     try:
         return _plan(form, SampleBody.model_validate_json(content), backend)
@@ -106,7 +106,7 @@ class _Stream:
         head = outputs.stream_head(form.media_type, (whole.count, *first.shape[1:]), first.dtype)
         length = len(head.body) + whole.count * first[0].nbytes
         headers = (*form.headers, *fact_headers(facts), *fact_headers(head.headers, ""))
-        return StreamReply(head.media_type, self._chunks(head.body, first), length, headers)
+        return StreamReply(200, head.media_type, b"", headers, self._chunks(head.body, first), length)
 
     async def _chunks(self, head: bytes | memoryview, first: Any) -> AsyncGenerator[bytes | memoryview, None]:
         """Each further page is a job of its own, which waits for room."""
