@@ -4,6 +4,7 @@ Pure ASGI around every request: its id and its count, and an answer even where t
 """
 
 import asyncio
+import functools
 import logging
 from collections.abc import Awaitable
 from typing import Annotated, Any
@@ -35,7 +36,7 @@ def install(app: FastAPI, routes: Routes, latent_dim: int) -> None:
     app.include_router(router)
     app.add_exception_handler(errors.ServiceError, _service_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(HTTPException, functools.partial(_http_exception, routes))
     app.add_middleware(_RequestMiddleware, routes=routes)
 
 
@@ -163,6 +164,10 @@ async def _validation_error(http: HttpRequest, error: Exception) -> Response:
     return _Sent(problems.reply(problems.parameter_error(error.errors()), http.state.request.id))
 
 
-async def _http_exception(http: HttpRequest, error: Exception) -> Response:
+async def _http_exception(routes: Routes, http: HttpRequest, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _Sent(problems.routing(error.status_code, http.state.request.id, Headers(error.headers).raw))
+    headers = dict(error.headers or {})
+    methods = [route.method for route in routes.table if route.path == http.scope["path"]]
+    if error.status_code == 405 and methods:
+        headers["Allow"] = ", ".join(methods)  # starlette names those of one route, and a path may have two
+    return _Sent(problems.routing(error.status_code, http.state.request.id, Headers(headers).raw))

@@ -184,6 +184,7 @@ def test_what_is_not_there_is_404(client: Client, path: str) -> None:
     ("method", "path", "allowed"),
     [
         ("GET", "/encode", "POST"),
+        ("PUT", "/sample", "GET, POST"),
         ("DELETE", "/models", "GET"),
         ("BREW", "/livez", "GET"),
     ],
