@@ -48,7 +48,7 @@ def place(table: tuple[float, ...], score: float) -> float:
 
 
 def test_percentiles_are_those_of_the_table_by_hand(client: Client) -> None:
-    """The curves of `tests/bundles.py`, solved for p: three are straight where it matters, elbo is not."""
+    """The curves of `tests/support/bundles.py`, solved for p: three are straight where it matters, elbo is not."""
     answer = reconstruct(client, DIGITS)
     mse, kl, log_likelihood, elbo = (np.array(answer[name]) for name in ("mse", "kl", "log_likelihood", "elbo"))
     found = answer["percentiles"]
