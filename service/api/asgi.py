@@ -4,6 +4,7 @@ Pure ASGI around every request: its id and its count, and an answer even where t
 """
 
 import asyncio
+import functools
 import logging
 from collections.abc import Awaitable
 from typing import Annotated, Any
@@ -35,7 +36,7 @@ def install(app: FastAPI, routes: Routes, metrics: Metrics, latent_dim: int) -> 
     app.include_router(router)
     app.add_exception_handler(errors.ServiceError, _service_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(HTTPException, functools.partial(_http_exception, routes))
     app.add_middleware(_RequestMiddleware, routes=routes, metrics=metrics)
 
 
@@ -168,7 +169,11 @@ async def _validation_error(http: HttpRequest, error: Exception) -> Response:
     return _Sent(problems.reply(problems.parameter_error(error.errors()), http.state.request.id), http.state.request)
 
 
-async def _http_exception(http: HttpRequest, error: Exception) -> Response:
+async def _http_exception(routes: Routes, http: HttpRequest, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    reply = problems.routing(error.status_code, http.state.request.id, Headers(error.headers).raw)
+    headers = dict(error.headers or {})
+    methods = [route.method for route in routes.table if route.path == http.scope["path"]]
+    if error.status_code == 405 and methods:
+        headers["Allow"] = ", ".join(methods)  # starlette names those of one route, and a path may have two
+    reply = problems.routing(error.status_code, http.state.request.id, Headers(headers).raw)
     return _Sent(reply, http.state.request)

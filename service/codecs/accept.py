@@ -39,8 +39,9 @@ def _quality(offer: str, ranges: dict[str, float]) -> float:
 
 def _media_range(part: str) -> tuple[str, float]:
     name, *parameters = (piece.strip().lower() for piece in part.split(";"))
-    quality = next((value[2:] for value in parameters if value.startswith("q=")), "1")
+    given = next((value[2:] for value in parameters if value.startswith("q=")), "1")
     try:
-        return name, float(quality)
+        quality = float(given)
     except ValueError:
         return name, 0.0
+    return name, quality if 0 <= quality <= 1 else 0.0  # NaN too

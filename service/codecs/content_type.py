@@ -16,11 +16,12 @@ FORM: Final = "multipart/form-data"
 @functools.lru_cache(maxsize=64)  # clients send the same few, again and again
 def media_type(content_type: bytes) -> str:
     """In lower case, without parameters. Raises UnsupportedMediaType for a charset other than UTF-8."""
-    name, _, parameters = content_type.decode("latin-1").partition(";")
-    charset = parameters.partition("charset=")[2].strip(' "').lower()
-    if charset not in ("", "utf-8"):
-        raise UnsupportedMediaType("The only charset accepted is utf-8.")
-    return name.strip().lower()
+    name, *parameters = (piece.strip() for piece in content_type.decode("latin-1").lower().split(";"))
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key == "charset" and value.strip('"') not in ("", "utf-8"):
+            raise UnsupportedMediaType("The only charset accepted is utf-8.")
+    return name
 
 
 def is_npy(media_type: str, body: bytes) -> bool:

@@ -1,9 +1,13 @@
-"""What is installed is pinned, hashed, and above every known advisory."""
+"""What is installed is pinned, hashed, above every known advisory, and the same wherever it is named."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
+
+from service.app import VERSION
 
 # Lowest version without a known hole, and the advisory or change that sets it.
 FLOORS = {
@@ -17,6 +21,7 @@ FLOORS = {
     "torch": ((2, 10), "CVE-2025-32434, CVE-2026-24747"),
     "uvicorn": ((0, 51), "linear body buffering"),
 }
+PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
 LOCKS = sorted(Path("requirements").glob("*.txt"))
 
 
@@ -45,6 +50,32 @@ def test_the_service_needs_no_training_library() -> None:
     assert "onnxruntime-gpu" in pins(Path("requirements/cuda.txt"))
 
 
-def test_tests_run_on_the_versions_that_are_shipped() -> None:
-    shipped, tested = (pins(Path("requirements", name)) for name in ("service.txt", "dev.txt"))
+@pytest.mark.parametrize("tests", ["test.txt", "dev.txt"])
+def test_tests_run_on_the_versions_that_are_shipped(tests: str) -> None:
+    shipped, tested = (pins(Path("requirements", name)) for name in ("service.txt", tests))
     assert not {name for name in shipped if tested[name] != shipped[name]}
+
+
+def test_a_newcomers_tests_run_on_the_versions_of_a_developers() -> None:
+    small, whole = (pins(Path("requirements", name)) for name in ("test.txt", "dev.txt"))
+    assert not {name: pin for name, pin in small.items() if whole.get(name) != pin}
+
+
+def test_a_commit_is_checked_by_the_ruff_that_checks_the_tree() -> None:
+    hooks = yaml.safe_load(Path(".pre-commit-config.yaml").read_text())["repos"]
+    (revision,) = [repo["rev"] for repo in hooks if repo["repo"].endswith("/ruff-pre-commit")]
+    assert f"\nruff=={revision.removeprefix('v')}\n" in Path("requirements/dev.txt").read_text()
+
+
+def test_uvicorn_rises_only_with_what_leans_on_it() -> None:
+    """A Guest leans on HttpToolsProtocol.on_response_complete, which uvicorn does not promise to keep.
+
+    Whoever raises the bound runs tests/service/server on the new version first.
+    """
+    (uvicorn,) = [wanted for wanted in PROJECT["optional-dependencies"]["http"] if wanted.startswith("uvicorn")]
+    assert uvicorn == "uvicorn>=0.54,<0.55"
+    assert {pins(lock)["uvicorn"][:2] for lock in LOCKS if "uvicorn" in pins(lock)} == {(0, 54)}
+
+
+def test_the_service_states_the_version_of_the_project() -> None:
+    assert PROJECT["version"] == VERSION

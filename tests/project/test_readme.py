@@ -11,11 +11,17 @@ from pathlib import Path
 import pytest
 
 from service import errors, settings
-from service.api.problems import _ROUTING_CODES
+from service.api import problems
 from tests.support.server import serving
 
 README = Path("README.md").read_text()
-PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), Path("models/README.md"), *sorted(Path("docs").glob("*.md"))]
+PAGES = [
+    Path("README.md"),
+    Path("CONTRIBUTING.md"),
+    Path("SECURITY.md"),
+    Path("models/README.md"),
+    *sorted(Path("docs").glob("*.md")),
+]
 ADDRESS = "http://127.0.0.1:8000"
 
 
@@ -24,9 +30,9 @@ def blocks(language: str) -> list[str]:
 
 
 def exchanges() -> list[tuple[str, str]]:
-    """Each `$ command` of the console blocks with the output told below it."""
+    """Each `$ command` of the console blocks with the output shown below it."""
     parts = [part for block in blocks("console") for part in re.split(r"^\$ ", block, flags=re.M)[1:]]
-    return [(command, told.strip()) for command, _, told in (part.partition("\n") for part in parts)]
+    return [(command, output.strip()) for command, _, output in (part.partition("\n") for part in parts)]
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +48,12 @@ def visitor(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("command", "told"), exchanges(), ids=[command for command, _ in exchanges()])
-def test_a_command_gives_the_answer_told(address: str, visitor: Path, command: str, told: str) -> None:
+@pytest.mark.parametrize(("command", "output"), exchanges(), ids=[command for command, _ in exchanges()])
+def test_a_command_gives_the_output_shown(address: str, visitor: Path, command: str, output: str) -> None:
     """ "…" stands for whatever is there."""
     shell = ["bash", "-euo", "pipefail", "-c", command.replace(ADDRESS, address)]
     done = subprocess.run(shell, cwd=visitor, capture_output=True, text=True, check=True, timeout=60)
-    pattern = ".*".join(map(re.escape, re.split("…", told)))
+    pattern = ".*".join(map(re.escape, re.split("…", output)))
     assert re.fullmatch(pattern, done.stdout.strip(), re.S), done.stdout
     written = re.search(r"-o (\S+)", command)
     assert written is None or (visitor / written[1]).read_bytes().startswith(b"\x89PNG")
@@ -60,22 +66,21 @@ def test_the_python_example_runs(address: str, visitor: Path) -> None:
     subprocess.run([sys.executable, "-c", program], cwd=visitor, check=True, timeout=60)
 
 
-def test_the_settings_told_are_those_there_are() -> None:
+def test_the_settings_listed_are_those_there_are() -> None:
     for variable, default, unit, meaning in settings.table():
         flag = "--" + variable.removeprefix("VAE_").lower().replace("_", "-")
         assert f"| `{variable}` | `{flag}` | {default} | {unit} | {meaning} |" in README
     assert len(re.findall(r"^\| `VAE_", README, re.M)) == len(settings.table())
 
 
-def test_the_errors_told_are_those_there_are() -> None:
-    rows = re.findall(r"^\| \d{3} \| (.*?) \|", README, re.M)
-    told = {code for row in rows for code in re.findall(r"`(\w+)`", row)}
-    assert told == codes()
+def test_the_errors_listed_are_those_there_are_with_their_statuses() -> None:
+    rows = re.findall(r"^\| (\d{3}) \| (.*?) \|", README, re.M)
+    assert {(int(status), code) for status, codes in rows for code in re.findall(r"`(\w+)`", codes)} == answers()
 
 
-def codes() -> set[str]:
-    """Every code that the service can answer with: of the errors its source raises, of routing, and of a bug."""
-    found = {"internal_error", *_ROUTING_CODES.values()}
+def answers() -> set[tuple[int, str]]:
+    """Every status and code that the service can answer with: of errors its source raises, of routing, and of a bug."""
+    found = {(500, "internal_error"), *((status, code) for status, (code, _) in problems.ROUTING.items())}
     for path in Path("service").rglob("*.py"):
         tree = ast.parse(path.read_text())
         constants = {
@@ -86,21 +91,24 @@ def codes() -> set[str]:
             and isinstance(node.targets[0], ast.Name)
         }
         for node in ast.walk(tree):
-            kind = getattr(errors, ast.unparse(node.func).split(".")[-1], None) if isinstance(node, ast.Call) else None
+            if not isinstance(node, ast.Call):
+                continue
+            kind = getattr(errors, ast.unparse(node.func).split(".")[-1], None)
             if not (isinstance(kind, type) and issubclass(kind, errors.ServiceError)):
                 continue
             if issubclass(kind, errors.StartError):
                 continue
             given = node.args[1] if len(node.args) == 2 else ast.Constant(kind.code)
-            found.add(constants[given.id] if isinstance(given, ast.Name) else given.value)
+            code = constants[given.id] if isinstance(given, ast.Name) else ast.literal_eval(given)
+            found.add((int(problems.status_of(kind(""))), str(code)))
     return found
 
 
-def test_every_make_target_told_exists() -> None:
+def test_every_make_target_named_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", Path("Makefile").read_text(), re.M))
     for page in PAGES:
-        told = set(re.findall(r"\bmake ([a-z]+)\b", " ".join(re.findall(r"`[^`]*`|^    .*$", page.read_text(), re.M))))
-        assert told <= targets, page
+        named = set(re.findall(r"\bmake ([a-z]+)\b", " ".join(re.findall(r"`[^`]*`|^    .*$", page.read_text(), re.M))))
+        assert named <= targets, page
 
 
 def test_every_link_leads_somewhere() -> None:
@@ -110,7 +118,7 @@ def test_every_link_leads_somewhere() -> None:
                 assert (page.parent / target).exists(), f"{page} → {target}"
 
 
-def test_every_configuration_told_exists() -> None:
+def test_every_configuration_named_exists() -> None:
     for page in PAGES:
         for path in re.findall(r"training/configs/\w+\.toml", page.read_text()):
             assert Path(path).exists(), f"{page} → {path}"

@@ -14,8 +14,9 @@ from tests.support.server import serving
 def test_it_serves_where_it_says_and_stops_with_status_0(tiny_models: Path) -> None:
     with serving("--models-dir", str(tiny_models), "--default-model", "tiny-vae") as address:
         assert httpx.get(f"{address}/readyz").json()["ready"] is True
-        body = {"content": digits.png(digits.images()[0]), "headers": {"Content-Type": "image/png"}}
-        assert httpx.post(f"{address}/encode", **body).status_code == 200
+        picture = digits.png(digits.images()[0])
+        answer = httpx.post(f"{address}/encode", content=picture, headers={"Content-Type": "image/png"})
+        assert answer.status_code == 200
         assert "server" not in httpx.get(f"{address}/livez").headers
 
 

@@ -41,14 +41,14 @@ def test_every_mistake_is_named_at_once_with_its_source_and_value() -> None:
     assert len(detail.splitlines()) == 5
 
 
-def test_a_queue_that_can_not_hold_one_request_is_refused() -> None:
+def test_a_queue_that_cannot_hold_one_request_is_refused() -> None:
     with pytest.raises(SettingsError, match="max_queue_rows"):
         settings.load(["--max-queue-rows", "10"], {})
 
 
-def test_settings_can_not_be_changed() -> None:
+def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        settings.load([], {}).port = 1  # type: ignore[misc]
+        settings.load([], {}).port = 1
 
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -64,7 +64,7 @@ def test_a_graph_with_a_fixed_batch_is_refused(directory: Path) -> None:
 def test_a_graph_that_is_no_graph_is_refused(directory: Path) -> None:
     (directory / "encoder.onnx").write_bytes(b"not a graph")
     bundles.write_manifest(directory, bundles.manifest(directory, "tiny-vae", 1, "vae"))
-    with pytest.raises(BundleError, match="can not load"):
+    with pytest.raises(BundleError, match="cannot load"):
         start(directory)
 
 

@@ -15,7 +15,7 @@ from typing import IO
 def started(
     *arguments: str, cwd: Path | None = None, python: str = sys.executable, log: IO[bytes] | None = None
 ) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
-    """Starts `python -m service`, one process unless told otherwise, and yields its address; kills it at the end.
+    """Starts `python -m service`, one process unless asked for more, and yields its address; kills it at the end.
 
     log: takes what it writes to standard error.
     """

@@ -25,7 +25,7 @@ class Wire(asyncio.Transport):
         self._protocol = protocol
         self.writes: list[bytes] = []
         self.is_closed = False
-        self.is_reading = True
+        self._reads = True
         self.has_ended = False
 
     def write(self, data: Any) -> None:
@@ -46,11 +46,14 @@ class Wire(asyncio.Transport):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return default
 
+    def is_reading(self) -> bool:
+        return self._reads
+
     def pause_reading(self) -> None:
-        self.is_reading = False
+        self._reads = False
 
     def resume_reading(self) -> None:
-        self.is_reading = True
+        self._reads = True
 
     async def written(self, times: int) -> None:
         """Once there were so many writes."""

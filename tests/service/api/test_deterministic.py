@@ -17,7 +17,7 @@ def test_answer_names_the_digest_and_the_runtime(client: BothWays) -> None:
     assert response.json()["runtime"] == response.headers["x-runtime"] == f"onnxruntime {VERSION} CPUExecutionProvider"
 
 
-def test_nothing_of_it_is_told_unless_asked_for(client: BothWays) -> None:
+def test_an_answer_names_neither_unless_asked_for(client: BothWays) -> None:
     response = client.post("/decode", json={"latents": LATENTS})
     assert list(response.json()) == ["model", "images"]
     assert "x-runtime" not in response.headers

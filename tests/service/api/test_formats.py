@@ -139,7 +139,7 @@ def test_accept_chooses_the_form_of_the_answer(client: Client, accept: str | Non
 @pytest.mark.parametrize(
     "accept", ["text/html", "image/webp", "*/*;q=0", "application/json;q=x", "," * 5000, "audio/*"]
 )
-def test_an_accept_that_can_not_be_met_is_406(client: Client, accept: str) -> None:
+def test_an_accept_that_cannot_be_met_is_406(client: Client, accept: str) -> None:
     response = client.get("/sample", headers={"Accept": accept})
     assert (response.status_code, response.json()["code"]) == (406, "not_acceptable")
 
@@ -162,15 +162,15 @@ def test_columns_shape_the_grid(client: Client) -> None:
 
 
 def test_percentiles_are_nested_in_json_and_flat_elsewhere(client: Client) -> None:
-    told = post(client, "/reconstruct", SEVERAL["raw"], outputs.JSON).json()["percentiles"]
+    nested = post(client, "/reconstruct", SEVERAL["raw"], outputs.JSON).json()["percentiles"]
     names = {"mse", "elbo", "log_likelihood", "kl"}
-    assert told.keys() == names
+    assert nested.keys() == names
     arrays = np.load(io.BytesIO(post(client, "/reconstruct", SEVERAL["raw"], outputs.NPZ).content))
     archive = zipfile.ZipFile(io.BytesIO(post(client, "/reconstruct", SEVERAL["raw"], outputs.ZIP).content))
     rows = list(csv.DictReader(io.TextIOWrapper(archive.open("labels.csv"))))
     for name in names:
-        assert arrays[f"percentiles_{name}"].tolist() == told[name]
-        assert [float(row[f"percentiles_{name}"]) for row in rows] == told[name]
+        assert arrays[f"percentiles_{name}"].tolist() == nested[name]
+        assert [float(row[f"percentiles_{name}"]) for row in rows] == nested[name]
 
 
 def test_zip_names_files_by_the_samples_index_and_lists_labels(client: Client) -> None:

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import anyio.from_thread
 import numpy as np
 import pytest
 
@@ -16,7 +18,9 @@ RAW = {"Content-Type": "application/octet-stream"}
 
 
 @pytest.fixture(scope="module")
-def uncalibrated(portal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:  # type: ignore[no-untyped-def]
+def uncalibrated(
+    portal: anyio.from_thread.BlockingPortal, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Client]:
     models: Path = tmp_path_factory.mktemp("uncalibrated")
     bundles.write(models, "tiny-vae", kind="vae", calibrated=False)
     bundles.write(models, "tiny-ae", kind="ae", calibrated=False)
@@ -27,10 +31,10 @@ def uncalibrated(portal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
     app.state.door.close()
 
 
-def reconstruct(client: Client, images: np.ndarray, query: str = "") -> dict:  # type: ignore[type-arg]
+def reconstruct(client: Client, images: np.ndarray, query: str = "") -> dict[str, Any]:
     response = client.post(f"/reconstruct?invert=false&{query}", content=images.tobytes(), headers=RAW)
     assert response.status_code == 200, response.text
-    return response.json()  # type: ignore[no-any-return]
+    return response.json()
 
 
 def place(table: tuple[float, ...], score: float) -> float:
@@ -44,7 +48,7 @@ def place(table: tuple[float, ...], score: float) -> float:
 
 
 def test_percentiles_are_those_of_the_table_by_hand(client: Client) -> None:
-    """The curves of `tests/bundles.py`, solved for p: three are straight where it matters, elbo is not."""
+    """The curves of `tests/support/bundles.py`, solved for p: three are straight where it matters, elbo is not."""
     answer = reconstruct(client, DIGITS)
     mse, kl, log_likelihood, elbo = (np.array(answer[name]) for name in ("mse", "kl", "log_likelihood", "elbo"))
     found = answer["percentiles"]

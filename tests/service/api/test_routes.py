@@ -1,177 +1,197 @@
-"""Routing, documents, health, metrics, and what every answer carries."""
+"""The one table of verbs: who adds a row to it has an answer by both ways in, and a documented one."""
 
-import json
-import re
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+import anyio.from_thread
 import pytest
 
 from service import errors
-from service.api import problems as problems
-from service.errors import ServiceError
+from service.api.backend import Backend
+from service.api.reply import Reply
+from service.api.request import Request
+from service.api.routes import ROUTES, Route, Routes, parse
+from service.api.schemas import Query, ReconstructQuery, SampleQuery
+from service.app import create_app
+from service.engine.job import Job
+from service.engine.registry import Registry
+from service.metrics import Metrics
+from service.server import wire
+from service.settings import Settings
 from tests.conftest import Client
-from tests.support import digits
-
-DIGITS = digits.images()[:2]
+from tests.service.api.conftest import BothWays
 
 
-def test_models_are_listed_with_the_default_marked(client: Client) -> None:
-    models = client.get("/models").json()["models"]
-    assert [(model["name"], model["kind"], model["is_default"]) for model in models] == [
-        ("tiny-ae", "ae", False),
-        ("tiny-vae", "vae", True),
-    ]
+class CountQuery(Query):
+    """Of a sixth verb, which counts the bytes of a body."""
+
+    unit_bytes: int = 1
 
 
-def test_a_model_tells_its_manifest_and_limits(client: Client) -> None:
-    current = client.get("/models/tiny-vae").json()
-    assert current == client.get("/models/tiny-vae/1").json()
-    assert current["manifest"]["latent_dim"] == 2
-    assert current["limits"] == {
-        "max_body_bytes": 4 << 20,
-        "max_request_rows": 64,
-        "max_sample_count": 100,
-        "max_stream_count": 1_000_000,
-    }
-    assert current["provider"] == "CPUExecutionProvider"
+def count(request: Request, query: CountQuery, backend: Backend) -> Job:
+    body = request.body.take()
+    if not body:
+        raise errors.InvalidInput("There is nothing to count.", "nothing")
+    return Job(answer, "count", (len(body), query.unit_bytes), rows=1, cost_s=0.0, timeout_s=1.0)
 
 
-@pytest.mark.parametrize(
-    "path", ["/models/none", "/models/tiny-vae/2", "/models/tiny-vae/1/x", "/encode/", "//encode", "/x"]
-)
+def answer(items: Sequence[tuple[int, int]]) -> list[Reply]:
+    return [Reply(200, "text/plain", b"%d" % (size // unit)) for size, unit in items]
+
+
+def document(latent_dim: int) -> dict[str, Any]:
+    return {"summary": "Bytes of a body", "description": f"Beside latents of {latent_dim}."}
+
+
+SIXTH = Route("POST", "/count", CountQuery, count, document)
+
+
+@pytest.fixture
+def extended(portal: anyio.from_thread.BlockingPortal, tiny_settings: Settings) -> Iterator[BothWays]:
+    client = BothWays(portal, tiny_settings, (*ROUTES, SIXTH))
+    yield client
+    client.close()
+
+
+def test_a_sixth_verb_is_answered_by_both_ways_in(extended: BothWays, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal answers of both ways are BothWays' matter; without a Guest, the server's way is the short one."""
+    monkeypatch.delattr(wire, "Guest")
+    assert extended.post("/count", content=b"12345678").text == "8"
+    assert extended.post("/count?unit_bytes=4", content=b"12345678").text == "2"
+    refused = extended.post("/count")
+    assert (refused.status_code, refused.json()["code"]) == (422, "nothing")
+    assert extended.post("/count?unit_bytes=x", content=b"1").json()["code"] == "invalid_parameter"
+    assert extended.post("/count?no_such=1", content=b"1").json()["code"] == "invalid_parameter"
+
+
+def test_a_sixth_verb_is_counted_under_its_path_by_both_ways_in(extended: BothWays) -> None:
+    extended.post("/count", content=b"12345678")
+    for metrics in extended.metrics:
+        metrics.refresh()
+        labels = {"method": "POST", "route": "/count", "status": "200"}
+        assert metrics.registry.get_sample_value("vae_http_requests_total", labels) == 1
+
+
+def test_a_sixth_verb_is_documented(extended: BothWays) -> None:
+    operation = extended.get("/openapi.json").json()["paths"]["/count"]["post"]
+    assert (operation["summary"], operation["description"]) == ("Bytes of a body", "Beside latents of 2.")
+    assert [parameter["name"] for parameter in operation["parameters"]] == ["model", "deterministic", "unit_bytes"]
+    assert operation["tags"] == ["autoencoder"]
+
+
+def test_the_other_verbs_stay_beside_a_sixth(extended: BothWays) -> None:
+    assert extended.get("/sample?seed=1").status_code == 200
+    assert extended.get("/count").status_code == 405
+
+
+# What the table does with a request, without a way in
+
+
+@pytest.fixture
+def routes(tiny_settings: Settings, tiny_registry: Registry) -> Iterator[Routes]:
+    app = create_app(tiny_settings, tiny_registry)
+    yield app.state.routes
+    app.state.door.close()
+
+
+def test_a_route_is_found_by_its_method_and_exact_path(routes: Routes) -> None:
+    found = {(route.method, route.path): routes.find(route.method.encode(), route.path.encode()) for route in ROUTES}
+    assert list(found.values()) == list(ROUTES)
+    for method, path in ((b"GET", b"/encode"), (b"post", b"/encode"), (b"POST", b"/encode/"), (b"GET", b"/livez")):
+        assert routes.find(method, path) is None
+
+
+def test_no_two_verbs_share_a_method_and_path() -> None:
+    assert len({(route.method, route.path) for route in ROUTES}) == len(ROUTES)
+
+
+def submitted(routes: Routes, route: Route, query: bytes = b"", body: bytes = b"") -> Reply:
+    """The reply to what is answered before it reaches the door."""
+    replies: list[Reply] = []
+    request = routes.request("POST", query, {})
+    request.body.add(body)
+    assert routes.submit(route, request, replies.append) is None
+    (reply,) = replies
+    assert dict(reply.headers)[b"x-request-id"] == request.id.encode()
+    return reply
+
+
+def test_a_query_is_checked_before_the_body_is_looked_at(routes: Routes) -> None:
+    assert b'"invalid_parameter"' in submitted(routes, SIXTH, b"unit_bytes=x", bytes(5 << 20)).body
+    assert b'"body_too_large"' in submitted(routes, SIXTH, b"", bytes(5 << 20)).body
+
+
+def test_a_body_that_is_too_large_is_refused_also_where_no_verb_reads_it(routes: Routes) -> None:
+    route = routes.find(b"GET", b"/sample")
+    assert route
+    assert submitted(routes, route, b"seed=1", bytes(5 << 20)).status == 413
+
+
+def test_a_plan_that_refuses_is_answered_at_once(routes: Routes) -> None:
+    reply = submitted(routes, SIXTH)
+    assert (reply.status, b'"nothing"' in reply.body) == (422, True)
+
+
+def test_a_plan_with_a_bug_is_answered_without_its_words(routes: Routes, caplog: pytest.LogCaptureFixture) -> None:
+    def broken(request: Request, query: Query, backend: Backend) -> Job:
+        raise RuntimeError("canary")
+
+    with caplog.at_level(logging.ERROR):
+        reply = submitted(routes, SIXTH._replace(plan=broken))
+    assert (reply.status, b"canary" in reply.body) == (500, False)
+    assert "canary" in caplog.text
+
+
+def test_what_never_became_a_request_is_answered_and_counted(tiny_settings: Settings, tiny_registry: Registry) -> None:
+    metrics = Metrics()
+    app = create_app(tiny_settings, tiny_registry, metrics)
+    reply = app.state.routes.problem(errors.MalformedRequest("No request line."))
+    assert (reply.status, b'"malformed_request"' in reply.body) == (400, True)
+    metrics.refresh()
+    labels = {"method": "other", "route": "none", "status": "400"}
+    assert metrics.registry.get_sample_value("vae_http_requests_total", labels) == 1
+    assert metrics.registry.get_sample_value("vae_http_requests_in_progress") == 0
+    app.state.door.close()
+
+
+def test_a_query_is_read_once_and_a_bad_one_refused_each_time() -> None:
+    assert parse(SampleQuery, b"seed=3") is parse(SampleQuery, b"seed=3")
+    assert parse(ReconstructQuery, b"seed=3") != parse(SampleQuery, b"seed=3")
+    for _ in range(2):
+        with pytest.raises(errors.InvalidParameter):
+            parse(SampleQuery, b"seed=x")
+
+
+def test_a_long_query_is_read_as_a_short_one() -> None:
+    labels = ",".join(["1"] * 200)
+    assert len(labels) > 256
+    assert parse(SampleQuery, f"label={labels}".encode()).model_dump()["label"] == labels
+    with pytest.raises(errors.InvalidParameter):
+        parse(SampleQuery, b"label=" + b"1" * 300)
+
+
+# Paths and methods that are nobody's
+
+
+@pytest.mark.parametrize("path", ["/encode/", "//encode", "/x", "/sample/x", "/readyz/"])
 def test_what_is_not_there_is_404(client: Client, path: str) -> None:
     response = client.get(path)
-    assert response.status_code == 404
-    assert response.json()["code"] in ("unknown_model", "not_found")
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/encode"), ("PUT", "/sample"), ("DELETE", "/models"), ("BREW", "/livez")]
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/encode", "POST"),
+        ("PUT", "/sample", "GET, POST"),
+        ("DELETE", "/models", "GET"),
+        ("BREW", "/livez", "GET"),
+    ],
 )
-def test_another_method_is_405_and_told_what_is_allowed(client: Client, method: str, path: str) -> None:
+def test_another_method_is_405_and_names_those_that_are_allowed(
+    client: Client, method: str, path: str, allowed: str
+) -> None:
     response = client.request(method, path)
     assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed")
-    assert response.headers["allow"]
-
-
-def test_the_service_is_live_and_ready(client: Client) -> None:
-    assert client.get("/livez").json() == {"live": True}
-    ready = client.get("/readyz")
-    assert ready.status_code == 200
-    assert ready.json()["models"] == {
-        "tiny-ae/1": "ready on CPUExecutionProvider",
-        "tiny-vae/1": "ready on CPUExecutionProvider",
-    }
-
-
-def test_metrics_count_requests_by_route_and_status(client: Client) -> None:
-    def counted() -> float:
-        pattern = r'vae_http_requests_total\{method="GET",route="/models/\{name\}",status="404"\} (\S+)'
-        found = re.search(pattern, client.get("/metrics").text)
-        return float(found[1]) if found else 0
-
-    before = counted()
-    client.get("/models/no-such-one")
-    client.get("/models/nor-this")
-    assert counted() == before + 2
-
-
-def test_metrics_tell_batches_queues_and_models(client: Client) -> None:
-    client.get("/sample")
-    text = client.get("/metrics").text
-    assert 'vae_batch_rows_count{graph="prior",model="tiny-vae/1"}' in text
-    assert "vae_queue_rows 0.0" in text
-    assert "vae_queue_seconds 0.0" in text
-    assert 'provider="CPUExecutionProvider"' in text
-
-
-def test_paths_nobody_serves_share_one_series(client: Client) -> None:
-    for number in range(50):
-        client.get(f"/nothing/{number}")
-    assert "nothing" not in client.get("/metrics").text
-
-
-@pytest.mark.parametrize("given", ["abc-123", "A" * 64])
-def test_a_sound_request_id_is_repeated(client: Client, given: str) -> None:
-    assert client.get("/livez", headers={"X-Request-ID": given}).headers["x-request-id"] == given
-
-
-@pytest.mark.parametrize("given", ["", "A" * 65, "../../x", "a b", "\x1b[31m", "é".encode("latin-1")])
-def test_another_request_id_is_replaced(client: Client, given: str) -> None:
-    found = client.get("/livez", headers={"X-Request-ID": given}).headers["x-request-id"]
-    assert re.fullmatch("[0-9a-f]{32}", found)
-
-
-def test_every_answer_forbids_sniffing(client: Client) -> None:
-    for path in ("/livez", "/sample", "/nothing"):
-        assert client.get(path).headers["x-content-type-options"] == "nosniff"
-
-
-def test_the_openapi_document_shows_every_media_type_and_a_body_that_works(client: Client) -> None:
-    document = client.get("/openapi.json").json()
-    for route in ("encode", "reconstruct"):
-        content = document["paths"][f"/{route}"]["post"]["requestBody"]["content"]
-        assert set(content) == {
-            "image/png", "image/jpeg", "multipart/form-data",
-            "application/json", "application/x-npy", "application/octet-stream",
-        }  # fmt: skip
-        example = content["application/json"]["example"]
-        assert client.post(f"/{route}", json=example).status_code == 200
-    example = document["paths"]["/decode"]["post"]["requestBody"]["content"]["application/json"]["example"]
-    assert client.post("/decode", json=example).status_code == 200
-    answers = document["paths"]["/sample"]["get"]["responses"]["200"]["content"]
-    assert set(answers) == {
-        "application/json", "image/png", "application/x-npy",
-        "application/octet-stream", "application/x-npz", "application/zip",
-    }  # fmt: skip
-
-
-def test_the_openapi_document_tells_what_a_percentile_means(client: Client) -> None:
-    schemas = client.get("/openapi.json").json()["components"]["schemas"]
-    told = schemas["ReconstructAnswer"]["properties"]["percentiles"]
-    assert {"$ref": "#/components/schemas/Percentiles"} in told["anyOf"]
-    for words in ("lower than that of 99.5 %", "no proof", "draw=true", "without calibration"):
-        assert words in told["description"]
-    assert list(schemas["Percentiles"]["properties"]) == ["mse", "elbo", "log_likelihood", "kl"]
-    assert schemas["Percentiles"]["properties"]["elbo"]["items"] == {"type": "number", "minimum": 0, "maximum": 100}
-
-
-def test_the_openapi_document_names_every_field_of_the_answers(client: Client) -> None:
-    schemas = client.get("/openapi.json").json()["components"]["schemas"]
-    body = (DIGITS.tobytes(), {"Content-Type": "application/octet-stream"})
-    for name, answer in {
-        "EncodeAnswer": client.post("/encode", content=body[0], headers=body[1]),
-        "DecodeAnswer": client.post("/decode", json={"latents": [[0, 1]]}),
-        "ReconstructAnswer": client.post("/reconstruct?draw=true", content=body[0], headers=body[1]),
-        "SampleAnswer": client.get("/sample?min_confidence=0.5"),
-    }.items():
-        assert answer.json().keys() <= schemas[name]["properties"].keys()
-
-
-def test_the_docs_page_is_there(client: Client) -> None:
-    response = client.get("/docs")
-    assert response.status_code == 200
-    assert "/openapi.json" in response.text
-
-
-def leaves(kind: type[ServiceError]) -> list[type[ServiceError]]:
-    return [kind, *(leaf for below in kind.__subclasses__() for leaf in leaves(below))]
-
-
-def test_every_error_of_a_request_has_a_status() -> None:
-    for kind in leaves(ServiceError)[1:]:
-        if not issubclass(kind, errors.StartError):
-            assert problems.status_of(kind("detail")) >= 400
-
-
-def test_codes_are_told_apart() -> None:
-    codes = [kind.code for kind in leaves(ServiceError)]
-    assert len(set(codes)) == len(codes)
-
-
-def test_documents_are_json() -> None:
-    document = json.loads(problems.bug("abc").body)
-    assert document["request_id"] == "abc"
-
-
-def test_the_openapi_document_knows_no_other_form_of_error(client: Client) -> None:
-    assert "ValidationError" not in json.dumps(client.get("/openapi.json").json())
+    assert response.headers["allow"] == allowed

@@ -88,7 +88,7 @@ def test_tries_are_bounded_and_the_most_confident_one_is_kept(client: Client) ->
     assert found["tries"].tolist() == [16] * 20
 
 
-def test_each_sample_tells_the_tries_it_took_and_is_the_draw_of_its_last(client: Client) -> None:
+def test_each_sample_names_the_tries_it_took_and_is_the_draw_of_its_last(client: Client) -> None:
     found = sample(client, count=100, seed=4, label=2, offset=3, temperature=0.5, min_confidence=0.8)
     assert (found["confidence"] >= 0.8).all()
     assert len(set(found["tries"])) > 2
@@ -99,7 +99,7 @@ def test_each_sample_tells_the_tries_it_took_and_is_the_draw_of_its_last(client:
         assert (confidence(latents[:-1], np.full(tries - 1, 2)) < 0.8).all()
 
 
-def test_what_min_confidence_was_asked_and_how_it_went_is_told(client: Client) -> None:
+def test_an_answer_repeats_min_confidence_and_says_how_it_went(client: Client) -> None:
     answer = client.post("/sample", json={"count": 3, "label": "balanced", "seed": 1, "min_confidence": 0.6}).json()
     assert answer["min_confidence"] == 0.6
     assert len(answer["confidence"]) == len(answer["tries"]) == 3
@@ -109,7 +109,7 @@ def test_what_min_confidence_was_asked_and_how_it_went_is_told(client: Client) -
     assert client.get(query, headers={"Accept": "image/png"}).headers["X-Min-Confidence"] == "0.6"
 
 
-def test_nothing_is_told_of_tries_where_no_confidence_is_asked_for(client: Client) -> None:
+def test_an_answer_holds_no_tries_where_no_confidence_is_asked_for(client: Client) -> None:
     answer = client.get("/sample?seed=1&min_confidence=0").json()
     assert answer == client.get("/sample?seed=1").json()
     assert not answer.keys() & {"min_confidence", "confidence", "tries"}
@@ -123,7 +123,7 @@ def test_drawing_again_keeps_pages_slices_of_one_series(client: Client) -> None:
             assert (page[name] == whole[name][32 : 32 + count]).all()
 
 
-def test_a_seed_is_drawn_and_told_where_none_is_given(client: Client) -> None:
+def test_a_seed_is_drawn_and_returned_where_none_is_given(client: Client) -> None:
     first, second = (client.get("/sample").json() for _ in range(2))
     assert first["seed"] != second["seed"]
     again = client.get("/sample", params={"seed": first["seed"]}).json()
@@ -131,10 +131,10 @@ def test_a_seed_is_drawn_and_told_where_none_is_given(client: Client) -> None:
 
 
 def test_post_and_get_give_the_same(client: Client) -> None:
-    wish = {"count": 3, "seed": 5, "temperature": 0.7, "offset": 4}
+    asked_for = {"count": 3, "seed": 5, "temperature": 0.7, "offset": 4}
     assert (
-        client.post("/sample", json={**wish, "label": [1, 2]}).content
-        == client.get("/sample", params={**wish, "label": "1,2"}).content
+        client.post("/sample", json={**asked_for, "label": [1, 2]}).content
+        == client.get("/sample", params={**asked_for, "label": "1,2"}).content
     )
 
 
@@ -186,7 +186,7 @@ def test_an_autoencoder_samples_from_its_fitted_prior(client: Client) -> None:
         ("model=no-such", "unknown_model"),
     ],
 )
-def test_a_wish_that_can_not_be_granted_is_refused(client: Client, query: str, code: str) -> None:
+def test_parameters_that_are_not_accepted_are_refused(client: Client, query: str, code: str) -> None:
     response = client.get(f"/sample?{query}")
     assert response.json()["code"] == code
     assert response.status_code == {"too_many_rows": 413, "unknown_model": 404}.get(code, 422)
@@ -213,7 +213,7 @@ def test_a_wish_that_can_not_be_granted_is_refused(client: Client, query: str, c
         ('{"count": ' + "9" * 5000 + "}", "invalid_json"),
     ],
 )
-def test_a_body_that_is_not_a_wish_is_refused(client: Client, body: str, code: str) -> None:
+def test_a_body_that_does_not_ask_for_samples_is_refused(client: Client, body: str, code: str) -> None:
     response = client.post("/sample", content=body, headers={"Content-Type": "application/json"})
     assert response.json()["code"] == code, response.text
     assert response.status_code == (400 if code == "invalid_json" else 422)

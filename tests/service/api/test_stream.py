@@ -1,21 +1,22 @@
 """GET /sample for more rows than are held in memory: the same series, sent as it is made."""
 
+import asyncio
 import io
 from typing import Any
 
-import anyio
 import numpy as np
 import pytest
 
 from service.engine.model import Model
 from tests.service.api.conftest import BothWays
+from tests.support.asgi import Exchange
 from tests.support.wire import Connection
 
 NPY, RAW = "application/x-npy", "application/octet-stream"
 COUNT = 250  # the tiny service holds at most 100
 
 
-def images(client: BothWays, accept: str = NPY, **query: object) -> np.ndarray:
+def images(client: BothWays, accept: str = NPY, **query: Any) -> np.ndarray:
     response = client.get("/sample", params={"seed": 5} | query, headers={"Accept": accept})
     assert response.status_code == 200, response.text
     assert len(response.content) == int(response.headers["content-length"])
@@ -26,12 +27,14 @@ def images(client: BothWays, accept: str = NPY, **query: object) -> np.ndarray:
 
 
 @pytest.mark.parametrize("accept", [NPY, RAW])
-@pytest.mark.parametrize("wish", [{}, {"label": "2,0", "offset": 7}, {"min_confidence": 0.9}, {"deterministic": True}])
-def test_stream_is_its_pages_one_after_the_other(client: BothWays, accept: str, wish: dict[str, object]) -> None:
-    whole = images(client, accept, count=COUNT, **wish)
-    offset = int(str(wish.get("offset", 0)))
+@pytest.mark.parametrize(
+    "asked_for", [{}, {"label": "2,0", "offset": 7}, {"min_confidence": 0.9}, {"deterministic": True}]
+)
+def test_stream_is_its_pages_one_after_the_other(client: BothWays, accept: str, asked_for: dict[str, Any]) -> None:
+    whole = images(client, accept, count=COUNT, **asked_for)
+    offset = int(str(asked_for.get("offset", 0)))
     pages = [
-        images(client, **(wish | {"count": min(60, COUNT - start), "offset": offset + start}))
+        images(client, **(asked_for | {"count": min(60, COUNT - start), "offset": offset + start}))
         for start in range(0, COUNT, 60)
     ]
     assert whole.shape == (COUNT, 1, 28, 28)
@@ -54,7 +57,7 @@ def test_more_rows_than_a_type_can_give_are_refused(client: BothWays, accept: st
     assert "1000000 as application/x-npy" in response.json()["detail"]
 
 
-def test_what_is_wrong_with_a_wish_is_told_before_its_stream_begins(client: BothWays) -> None:
+def test_what_is_wrong_with_a_request_is_answered_before_its_stream_begins(client: BothWays) -> None:
     response = client.get("/sample", params={"count": COUNT, "label": 9}, headers={"Accept": NPY})
     assert (response.status_code, response.json()["code"]) == (422, "unknown_label")
 
@@ -64,30 +67,18 @@ def asked(query: bytes, accept: str = NPY) -> bytes:
 
 
 def test_no_more_pages_are_made_once_the_client_has_left(client: BothWays) -> None:
-    sent: list[dict[str, Any]] = []
-
     async def by_asgi() -> None:
-        head = {"method": "GET", "path": "/sample", "query_string": b"count=1000000&seed=1"}
-        scope = {"type": "http", "headers": [(b"accept", NPY.encode())], "root_path": "", **head}
-        messages = [{"type": "http.request", "body": b""}]
-        begun = anyio.Event()
-
-        async def receive() -> dict[str, Any]:
-            if messages:
-                return messages.pop()
-            await begun.wait()
-            return {"type": "http.disconnect"}
-
-        async def send(message: dict[str, Any]) -> None:
-            sent.append(message)
-            begun.set()
-
-        await client.reference(scope, receive, send)
+        exchange = Exchange(client.reference, "GET", "/sample", b"count=1000000&seed=1", [(b"accept", NPY.encode())])
+        running = asyncio.ensure_future(exchange.run())
+        while not exchange.sent:
+            await asyncio.sleep(0)
+        exchange.leave()
+        await running
+        assert exchange.status == 200
+        assert len(exchange.body) < 300 * 784 * 4
+        assert exchange.sent[-1]["more_body"]  # it was not ended as if it were whole
 
     client.call(by_asgi)
-    assert sent[0]["status"] == 200
-    assert sum(len(message.get("body", b"")) for message in sent) < 300 * 784 * 4
-    assert sent[-1].get("more_body", False)  # it was not ended as if it were whole
 
     async def by_wire() -> None:
         connection = Connection(client.app)
@@ -97,7 +88,7 @@ def test_no_more_pages_are_made_once_the_client_has_left(client: BothWays) -> No
         connection.leave()
         for _ in range(3):
             written = len(connection.wire.writes)
-            await anyio.sleep(0)
+            await asyncio.sleep(0)
         assert len(connection.wire.writes) == written < 10
 
     client.call(by_wire)
@@ -110,7 +101,7 @@ def test_pages_are_made_no_faster_than_the_client_reads_them(client: BothWays) -
         await connection.wire.written(2)
         connection.pause_writing()
         for _ in range(50):
-            await anyio.sleep(0)
+            await asyncio.sleep(0)
         assert len(connection.wire.writes) <= 4  # head, npy's header, two pages of ten
         connection.resume_writing()
         status, _, body = await connection.answer("GET")

@@ -1,13 +1,19 @@
-"""Files become the right pixels, bit for bit where the format allows it."""
+"""Files become the right pixels, bit for bit where the format allows it; pixels become files that others can read."""
 
+import io
 import zlib
+from typing import Any
 
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+from hypothesis import given
 from PIL import Image
 
+from service.codecs import images
+from service.codecs.images import encode_grid, encode_pngs, grid
 from service.errors import InvalidImage
-from tests.service.codecs.image_files import (
+from tests.support.image_files import (
     BLOCKS,
     DIGIT,
     GREY_ALPHA,
@@ -15,6 +21,7 @@ from tests.service.codecs.image_files import (
     RGB,
     RGBA,
     SIGNATURE,
+    Samples,
     adobe,
     chunk,
     exif,
@@ -32,7 +39,7 @@ from tests.service.codecs.image_files import (
 RAMP = np.arange(784).reshape(28, 28)
 
 
-def luma(samples):
+def luma(samples: Samples) -> Samples:
     """Rec. 601 in 16-bit fixed point, rounded to 8 bits."""
     return (samples[..., :3] @ np.array([19595, 38470, 7471]) + 32768) >> 16
 
@@ -43,13 +50,13 @@ def luma(samples):
 @pytest.mark.parametrize("interlaced", [False, True], ids=["straight", "interlaced"])
 class TestEveryKindOfPng:
     @pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
-    def test_grey(self, depth, interlaced):
+    def test_grey(self, depth: int, interlaced: bool) -> None:
         top = 2**depth - 1
         samples = RAMP * 83 % (top + 1) if depth == 16 else RAMP % (top + 1)
         assert np.array_equal(pixels(png(samples, depth, interlaced=interlaced)), unit(samples, top))
 
     @pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
-    def test_grey_with_a_transparent_value(self, depth, interlaced):
+    def test_grey_with_a_transparent_value(self, depth: int, interlaced: bool) -> None:
         top = 2**depth - 1
         samples = RAMP % (top + 1)
         data = png(samples, depth, interlaced=interlaced, before=trns(top if depth < 16 else 700))
@@ -57,7 +64,7 @@ class TestEveryKindOfPng:
         assert np.array_equal(pixels(data), expected)
 
     @pytest.mark.parametrize("depth", [1, 2, 4, 8])
-    def test_palette(self, depth, interlaced):
+    def test_palette(self, depth: int, interlaced: bool) -> None:
         colours = np.random.default_rng(depth).integers(0, 256, (2**depth, 3))
         samples = RAMP % 2**depth
         data = png(
@@ -70,7 +77,7 @@ class TestEveryKindOfPng:
         assert np.array_equal(pixels(data), unit(luma(colours[samples])))
 
     @pytest.mark.parametrize("opacity", [(0,), (255, 0), (128, 7), (0, 10, 200, 255)], ids=str)
-    def test_palette_with_transparency(self, opacity, interlaced):
+    def test_palette_with_transparency(self, opacity: tuple[int, ...], interlaced: bool) -> None:
         colours = np.array([[200] * 3, [100] * 3, [50] * 3, [255] * 3])
         sides = chunk(b"PLTE", colours.astype(np.uint8).tobytes()) + chunk(b"tRNS", bytes(opacity))
         data = png(RAMP % 4, 2, PALETTE, interlaced=interlaced, before=sides)
@@ -78,63 +85,63 @@ class TestEveryKindOfPng:
         expected = unit(colours[:, 0]) * unit(alpha)
         assert np.array_equal(pixels(data), expected[RAMP % 4])
 
-    def test_colour(self, interlaced):
+    def test_colour(self, interlaced: bool) -> None:
         samples = random_samples(3)
         assert np.array_equal(pixels(png(samples, 8, RGB, interlaced=interlaced)), unit(luma(samples)))
 
-    def test_colour_with_a_transparent_value(self, interlaced):
+    def test_colour_with_a_transparent_value(self, interlaced: bool) -> None:
         samples = random_samples(3, top=1) * 200
         data = png(samples, 8, RGB, interlaced=interlaced, before=trns(200, 200, 0))
         hidden = (samples == (200, 200, 0)).all(axis=2)
         assert hidden.any()
         assert np.array_equal(pixels(data), unit(np.where(hidden, 0, luma(samples))))
 
-    def test_16_bit_colour_counts_to_8_bits(self, interlaced):
+    def test_16_bit_colour_counts_to_8_bits(self, interlaced: bool) -> None:
         samples = random_samples(3, top=65535)
         assert np.array_equal(pixels(png(samples, 16, RGB, interlaced=interlaced)), unit(luma(samples >> 8)))
 
-    def test_16_bit_colour_with_a_transparent_value(self, interlaced):
+    def test_16_bit_colour_with_a_transparent_value(self, interlaced: bool) -> None:
         samples = random_samples(3, top=1) * 51400
         data = png(samples, 16, RGB, interlaced=interlaced, before=trns(51400, 0, 51400))
         hidden = (samples == (51400, 0, 51400)).all(axis=2)
         assert np.array_equal(pixels(data), unit(np.where(hidden, 0, luma(samples >> 8))))
 
     @pytest.mark.parametrize("depth", [8, 16])
-    def test_grey_with_alpha(self, depth, interlaced):
+    def test_grey_with_alpha(self, depth: int, interlaced: bool) -> None:
         samples = random_samples(2, top=2**depth - 1)
         grey, alpha = np.moveaxis(samples >> (depth - 8), 2, 0)
         data = png(samples, depth, GREY_ALPHA, interlaced=interlaced)
         assert np.array_equal(pixels(data), unit(grey) * unit(alpha))
 
     @pytest.mark.parametrize("depth", [8, 16])
-    def test_colour_with_alpha(self, depth, interlaced):
+    def test_colour_with_alpha(self, depth: int, interlaced: bool) -> None:
         samples = random_samples(4, top=2**depth - 1)
         eight = samples >> (depth - 8)
         data = png(samples, depth, RGBA, interlaced=interlaced)
         assert np.array_equal(pixels(data), unit(luma(eight)) * unit(eight[..., 3]))
 
 
-def test_16_bit_ramp_equals_the_8_bit_ramp():
+def test_16_bit_ramp_equals_the_8_bit_ramp() -> None:
     assert np.array_equal(pixels(png(RAMP % 256 * 257, 16)), pixels(png(RAMP % 256, 8)))
 
 
-def test_grey_in_colour_equals_grey():
+def test_grey_in_colour_equals_grey() -> None:
     assert np.array_equal(pixels(png(np.dstack([DIGIT] * 3), 8, RGB)), unit(DIGIT))
 
 
-def test_gamma_and_text_change_nothing():
+def test_gamma_and_text_change_nothing() -> None:
     sides = chunk(b"gAMA", (45_455).to_bytes(4)) + chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10_000_000)))
     assert np.array_equal(pixels(png(DIGIT, before=sides)), unit(DIGIT))
 
 
-def test_pixels_outside_the_palette_are_refused():
+def test_pixels_outside_the_palette_are_refused() -> None:
     sides = chunk(b"PLTE", bytes(9))
     pixels(png(RAMP % 3, 2, PALETTE, before=sides))
     with pytest.raises(InvalidImage):
         pixels(png(RAMP % 4, 2, PALETTE, before=sides))
 
 
-def test_an_unknown_row_filter_is_refused():
+def test_an_unknown_row_filter_is_refused() -> None:
     lines = b"".join(b"\5" + row.tobytes() for row in DIGIT)
     data = SIGNATURE + header(28, 28) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND")
     with pytest.raises(InvalidImage):
@@ -144,11 +151,11 @@ def test_an_unknown_row_filter_is_refused():
 # JPEG
 
 
-def flat(blocks):
+def flat(blocks: Samples) -> Samples:
     return np.kron(blocks, np.ones((8, 8)))[:28, :28]
 
 
-def rgb_of_ycc(blocks):
+def rgb_of_ycc(blocks: Samples) -> Samples:
     """JFIF's conversion, from bytes of Y, Cb, Cr to red, green and blue, 0 to 255."""
     y, cb, cr = np.moveaxis(blocks[..., :3].astype(float), 2, 0)
     red, blue = y + 1.402 * (cr - 128), y + 1.772 * (cb - 128)
@@ -156,36 +163,36 @@ def rgb_of_ycc(blocks):
     return np.clip(np.stack([red, green, blue], axis=2), 0, 255)
 
 
-def test_grey_jpeg():
+def test_grey_jpeg() -> None:
     assert np.array_equal(pixels(jpeg(BLOCKS[..., :1])), unit(flat(BLOCKS[..., 0])))
 
 
-def test_colour_jpeg():
+def test_colour_jpeg() -> None:
     expected = flat(rgb_of_ycc(BLOCKS) @ (0.299, 0.587, 0.114))
     np.testing.assert_allclose(pixels(jpeg(BLOCKS[..., :3])), expected / 255, atol=1.5 / 255)
 
 
-def test_adobe_rgb_jpeg():
+def test_adobe_rgb_jpeg() -> None:
     expected = flat(BLOCKS[..., :3] @ (0.299, 0.587, 0.114))
     np.testing.assert_allclose(pixels(jpeg(BLOCKS[..., :3], before=adobe(0))), expected / 255, atol=1.5 / 255)
 
 
 @pytest.mark.parametrize("before", [adobe(0), b""], ids=["Adobe", "no marker"])
-def test_cmyk_jpeg_stores_the_light_that_each_ink_lets_through(before):
+def test_cmyk_jpeg_stores_the_light_that_each_ink_lets_through(before: bytes) -> None:
     """Adobe's habit, kept by all that write such files: 255 is no ink, so a colour is its byte times black's."""
     light = BLOCKS[..., :3] * BLOCKS[..., 3:] / 255
     data = jpeg(BLOCKS, before=before)
     np.testing.assert_allclose(pixels(data), flat(light @ (0.299, 0.587, 0.114)) / 255, atol=2 / 255)
 
 
-def test_ycck_jpeg():
+def test_ycck_jpeg() -> None:
     """Cyan, magenta and yellow as stored are the complement of what Y, Cb, Cr decode to."""
     light = (255 - rgb_of_ycc(BLOCKS)) * BLOCKS[..., 3:] / 255
     data = jpeg(BLOCKS, before=adobe(2))
     np.testing.assert_allclose(pixels(data), flat(light @ (0.299, 0.587, 0.114)) / 255, atol=2 / 255)
 
 
-def test_dark_ink_stays_ink_in_cmyk():
+def test_dark_ink_stays_ink_in_cmyk() -> None:
     """A black stroke on white paper, as a drawing program saves it."""
     picture = Image.fromarray(255 - DIGIT).convert("RGB").convert("CMYK")
     assert np.abs(pixels(saved(picture, "JPEG", quality=95), "auto") - unit(DIGIT)).mean() < 0.02
@@ -193,12 +200,12 @@ def test_dark_ink_stays_ink_in_cmyk():
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"optimize": True}, {"quality": 100}], ids=str)
 @pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_the_same_digit_as_jpeg_and_as_png_agree(options, mode):
+def test_the_same_digit_as_jpeg_and_as_png_agree(options: dict[str, Any], mode: str) -> None:
     data = saved(Image.fromarray(DIGIT).convert(mode), "JPEG", **options)
     assert np.abs(pixels(data) - unit(DIGIT)).mean() < 0.02
 
 
-def test_the_first_of_several_pictures_is_read():
+def test_the_first_of_several_pictures_is_read() -> None:
     first, second = (Image.fromarray(picture) for picture in (DIGIT, 255 - DIGIT))
     data = saved(first, "MPO", save_all=True, append_images=[second])
     assert data.count(b"\xff\xd8\xff") == 2
@@ -228,7 +235,7 @@ SIDE = {
 
 @pytest.mark.parametrize("orientation", SIDES)
 @pytest.mark.parametrize("kind", ["png", "jpeg"])
-def test_orientation_is_applied_once(orientation, kind):
+def test_orientation_is_applied_once(orientation: int, kind: str) -> None:
     row_side, column_side = SIDES[orientation]
     stored = np.zeros((32, 32), int)
     stored[:8], stored[8:, :8] = 200, 100  # first rows brighter than first columns
@@ -242,12 +249,83 @@ def test_orientation_is_applied_once(orientation, kind):
     assert np.median(upright[SIDE[column_side]]) == unit(100)
 
 
-def test_orientation_turns_a_wide_image_before_it_is_framed():
+def test_orientation_turns_a_wide_image_before_it_is_framed() -> None:
     stored = np.full((7, 28), 255)
     upright = pixels(png(stored, before=chunk(b"eXIf", exif(6))), fit="resize")
     assert np.array_equal(upright.nonzero()[1].reshape(28, 7), np.tile(np.arange(10, 17), (28, 1)))
 
 
-def test_corrupt_exif_changes_nothing():
+def test_corrupt_exif_changes_nothing() -> None:
     data = png(DIGIT, before=chunk(b"eXIf", exif(6)[:-9]))
     assert np.array_equal(pixels(data), unit(DIGIT))
+
+
+# Back to files
+
+
+def test_an_encoded_image_comes_back_rounded_to_8_bits() -> None:
+    image = np.random.default_rng(0).random((28, 28), dtype=np.float32)
+    assert np.array_equal(pixels(encode_pngs(image[None])[0]), unit(np.rint(255 * image)))
+
+
+def test_encoding_rounds_and_stays_in_range() -> None:
+    image = np.full((28, 28), 0.5, np.float32)
+    image[0, :4] = (-0.2, 1.2, 0.4999 / 255, 0.5001 / 255)
+    assert np.array_equal((pixels(encode_pngs(image[None])[0]) * 255)[0, :5], (0, 255, 0, 1, 128))
+
+
+def test_a_grid_is_encoded_as_its_cells_are() -> None:
+    images = np.random.default_rng(0).random((5, 28, 28), dtype=np.float32)
+    with Image.open(io.BytesIO(encode_grid(images, 3))) as picture:
+        found = np.asarray(picture)
+    assert np.array_equal(found, grid(np.rint(255 * images), 3))
+    one = encode_pngs(images)[4]
+    assert np.array_equal(found[28:, 28:56], np.rint(255 * pixels(one)))
+
+
+def test_equal_pixels_give_equal_bytes_that_other_readers_understand() -> None:
+    image = unit(DIGIT)
+    assert encode_pngs(image[None])[0] == encode_pngs(image[None].copy())[0]
+    with Image.open(io.BytesIO(encode_pngs(image[None])[0])) as picture:
+        assert picture.mode == "L"
+        assert np.array_equal(np.asarray(picture), DIGIT)
+
+
+@pytest.mark.parametrize(
+    ("count", "columns"), [(1, 1), (2, 2), (3, 2), (4, 2), (5, 3), (9, 3), (10, 4), (64, 8), (65, 9)]
+)
+def test_a_grid_is_nearly_square_unless_columns_are_asked_for(count: int, columns: int) -> None:
+    assert grid(np.ones((count, 28, 28), np.float32)).shape == (-(-count // columns) * 28, columns * 28)
+
+
+@pytest.mark.parametrize(("columns", "shape"), [(1, (140, 28)), (2, (84, 56)), (5, (28, 140)), (7, (28, 196))])
+def test_a_grid_reads_left_to_right_and_its_missing_cells_are_paper(columns: int, shape: tuple[int, int]) -> None:
+    images = np.arange(1, 6, dtype=np.float32)[:, None, None] * np.ones((28, 28), np.float32)
+    images[:, 0, 27] = 9  # so that a cell turned or mirrored is seen
+    laid = grid(images, columns)
+    assert laid.shape == shape
+    for cell in range(laid.size // 784):
+        row, column = divmod(cell, columns)
+        found = laid[row * 28 : row * 28 + 28, column * 28 : column * 28 + 28]
+        assert np.array_equal(found, images[cell] if cell < 5 else np.zeros((28, 28)))
+
+
+# Pixels by the header alone
+
+
+@pytest.mark.parametrize("size", [(1, 1), (28, 28), (300, 7)], ids=str)
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_pixels_are_counted_by_the_header_alone(size: tuple[int, int], kind: str) -> None:
+    whole = saved(Image.new("L", size), kind)
+    assert images.pixels(whole) == size[0] * size[1]
+    assert images.pixels(whole[: len(whole) * 3 // 4]) == size[0] * size[1]
+
+
+@pytest.mark.parametrize("data", [b"", b"GIF89a" + bytes(100), SIGNATURE, b"\xff\xd8\xff", b"\x93NUMPY"], ids=repr)
+def test_a_file_that_announces_no_pixels_counts_as_none(data: bytes) -> None:
+    assert images.pixels(data) == 0
+
+
+@given(st.binary(max_size=500), st.sampled_from([b"", SIGNATURE, SIGNATURE + header(28, 28), b"\xff\xd8\xff"]))
+def test_pixels_of_any_bytes_are_counted_without_an_error(data: bytes, start: bytes) -> None:
+    assert 0 <= images.pixels(start + data) < 2**64

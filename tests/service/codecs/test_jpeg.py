@@ -3,13 +3,15 @@
 import io
 import struct
 
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+from hypothesis import given
 from PIL import Image
 
-from service.codecs.jpeg import MAX_SCANS, read
+from service.codecs.jpeg import MAGIC, MAX_SCANS, MAX_SEGMENTS, pixels, read
 from service.errors import ImageTooLarge, InvalidImage
-from tests.service.codecs.image_files import LIMITS, adobe, exif, jpeg, segment
+from tests.support.image_files import LIMITS, adobe, exif, jpeg, segment
 
 BLOCKS = np.arange(0, 256, 16).reshape(4, 4, 1)
 GOOD = jpeg(BLOCKS)
@@ -32,24 +34,26 @@ def with_scans(count: int) -> bytes:
     return whole[:-2] + last * (count - whole.count(b"\xff\xda")) + whole[-2:]
 
 
-def test_a_good_file_passes_whole():
+def test_a_good_file_passes_whole() -> None:
     assert read(GOOD, LIMITS).stream == GOOD
 
 
 @pytest.mark.parametrize(("width", "height"), [(20_000, 20_000), (65_535, 1), (1, 2049), (1025, 1025)])
-def test_too_large_a_size_is_refused_at_the_frame(width, height):
+def test_too_large_a_size_is_refused_at_the_frame(width: int, height: int) -> None:
     with pytest.raises(ImageTooLarge, match=f"{width}x{height}"):
         read(b"\xff\xd8" + segment(0xC2, struct.pack(">BHHB", 8, height, width, 1) + bytes(3)), LIMITS)
 
 
-def test_a_file_cut_at_any_byte_is_refused():
+def test_a_file_cut_at_any_byte_is_refused() -> None:
     whole = jpeg(BLOCKS, before=JFIF + segment(0xE1, b"Exif\0\0" + exif(1)))
     for length in range(len(whole)):
         with pytest.raises(InvalidImage):
             read(whole[:length], LIMITS)
 
 
-def with_frame(code=0xC0, precision=8, height=28, width=28, components=1, surplus=b""):
+def with_frame(
+    code: int = 0xC0, precision: int = 8, height: int = 28, width: int = 28, components: int = 1, surplus: bytes = b""
+) -> bytes:
     body = struct.pack(">BHHB", precision, height, width, components) + bytes(3 * components) + surplus
     return GOOD[:FRAME] + segment(code, body) + GOOD[FRAME + 13 :]
 
@@ -85,13 +89,13 @@ REFUSED |= {
 
 
 @pytest.mark.parametrize("data", REFUSED.values(), ids=REFUSED)
-def test_malformed_or_unsupported_file_is_refused(data):
+def test_malformed_or_unsupported_file_is_refused(data: bytes) -> None:
     with pytest.raises(InvalidImage) as refusal:
         read(data, LIMITS)
     assert refusal.value.code == "bad_image"
 
 
-def test_as_many_scans_as_allowed_pass():
+def test_as_many_scans_as_allowed_pass() -> None:
     assert read(with_scans(MAX_SCANS), LIMITS).stream.count(b"\xff\xda") == MAX_SCANS
 
 
@@ -108,21 +112,48 @@ SIDE_SEGMENTS = {
 
 
 @pytest.mark.parametrize("side", SIDE_SEGMENTS.values(), ids=SIDE_SEGMENTS)
-def test_side_segments_never_reach_a_decoder(side):
+def test_side_segments_never_reach_a_decoder(side: bytes) -> None:
     assert read(jpeg(BLOCKS, before=side), LIMITS).stream == GOOD
 
 
 @pytest.mark.parametrize("side", [JFIF, adobe(2)], ids=["JFIF", "Adobe"])
-def test_segments_that_name_the_colours_are_kept(side):
+def test_segments_that_name_the_colours_are_kept(side: bytes) -> None:
     assert read(jpeg(BLOCKS, before=side), LIMITS).stream == jpeg(BLOCKS, before=side)
 
 
 @pytest.mark.parametrize("second", [b"\0", GOOD, bytes(1000)], ids=["a byte", "a picture", "zeros"])
-def test_what_follows_the_first_picture_is_ignored(second):
+def test_what_follows_the_first_picture_is_ignored(second: bytes) -> None:
     assert read(GOOD + second, LIMITS).stream == GOOD
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientation_is_taken_from_the_first_exif_block(orientation):
+def test_orientation_is_taken_from_the_first_exif_block(orientation: int) -> None:
     block = segment(0xE1, b"Exif\0\0" + exif(orientation, "<"))
     assert read(jpeg(BLOCKS, before=JFIF + block), LIMITS).orientation == orientation
+
+
+def test_pixels_are_those_of_the_frame_behind_other_segments() -> None:
+    assert pixels(GOOD) == 784
+    assert pixels(jpeg(BLOCKS, size=(27, 30), before=JFIF + segment(0xE1, b"Exif\0\0" + exif(1)))) == 27 * 30
+    assert pixels(progressive()) == 784
+    assert pixels(GOOD[:FRAME]) == 0
+
+
+def test_a_thumbnail_in_a_side_segment_is_not_counted() -> None:
+    assert pixels(jpeg(BLOCKS, before=segment(0xE1, b"Exif\0\0" + jpeg(BLOCKS[:1, :1], size=(8, 8))))) == 784
+
+
+pieces = st.binary(max_size=20) | st.sampled_from(
+    [b"\xff", b"\xff\xc0", b"\xff\xc2\0\x0b", b"\xff\xe0\0\0", JFIF, GOOD]
+)
+
+
+@given(st.lists(pieces, max_size=12).map(b"".join))
+def test_pixels_of_any_bytes_are_counted_without_an_error(data: bytes) -> None:
+    assert 0 <= pixels(MAGIC + data) <= 65_535**2
+
+
+def test_no_more_segments_are_counted_than_are_read() -> None:
+    side = segment(0xFE, b"a")
+    assert pixels(b"\xff\xd8" + side * (MAX_SEGMENTS - 1) + GOOD[FRAME:]) == 784
+    assert pixels(b"\xff\xd8" + side * MAX_SEGMENTS + GOOD[FRAME:]) == 0

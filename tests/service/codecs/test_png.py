@@ -1,25 +1,40 @@
-"""The walk over PNG chunks: what it refuses before a decoder runs, and what it lets through."""
+"""PNG chunks: what the walk refuses before a decoder runs, what it lets through, and the short way of a digit's PNG."""
 
 import struct
 import zlib
+from typing import Any
+from unittest import mock
 
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis.extra.numpy import arrays
+from PIL import Image
 
-from service.codecs.png import read, write
-from service.errors import ImageTooLarge, InvalidImage
-from tests.service.codecs.image_files import (
+from service.codecs.images import Fit, ImageLimits, Invert, decode
+from service.codecs.png import read, read_digit, stored, write
+from service.errors import ImageTooLarge, InvalidImage, ServiceError
+from tests.support import digits
+from tests.support.image_files import (
+    DIGIT,
     GREY,
     LIMITS,
     PALETTE,
     RGB,
     RGBA,
     SIGNATURE,
+    Samples,
     chunk,
     exif,
+    filtered,
     header,
+    pixels,
     png,
+    random_samples,
+    saved,
     scanlines,
+    unit,
 )
 
 SAMPLES = np.arange(784, dtype=np.uint8).reshape(28, 28)
@@ -28,7 +43,7 @@ END = chunk(b"IEND")
 PLTE = chunk(b"PLTE", bytes(range(12)))
 
 
-def kept(data):
+def kept(data: bytes) -> list[str]:
     """Names of the chunks that a decoder is given."""
     stream, names, offset = read(data, LIMITS).stream, [], 8
     while offset < len(stream):
@@ -41,22 +56,22 @@ def kept(data):
 @pytest.mark.parametrize(
     ("width", "height"), [(20_000, 20_000), (13_000, 13_000), (1, 2**31 - 1), (2**32 - 1, 1), (2049, 1)]
 )
-def test_too_large_a_size_is_refused_at_the_header(width, height):
+def test_too_large_a_size_is_refused_at_the_header(width: int, height: int) -> None:
     with pytest.raises(ImageTooLarge, match=f"{width}x{height}"):
         read(SIGNATURE + header(width, height), LIMITS)
 
 
 @pytest.mark.parametrize("size", [(0, 0), (0, 28), (28, 0)])
-def test_a_size_of_zero_is_refused(size):
+def test_a_size_of_zero_is_refused(size: tuple[int, int]) -> None:
     with pytest.raises(InvalidImage):
         read(SIGNATURE + header(*size) + PIXELS + END, LIMITS)
 
 
-def damage(piece):
+def damage(piece: bytes) -> bytes:
     return piece[:-1] + bytes((piece[-1] ^ 1,))
 
 
-def kind(*fields):
+def kind(*fields: int) -> bytes:
     return chunk(b"IHDR", struct.pack(">IIBBBBB", 28, 28, *fields))
 
 
@@ -115,20 +130,20 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("body", REFUSED.values(), ids=REFUSED)
-def test_malformed_file_is_refused(body):
+def test_malformed_file_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidImage) as refusal:
         read(SIGNATURE + body, LIMITS)
     assert refusal.value.code == "bad_image"
 
 
 @pytest.mark.parametrize("control", [chunk(b"acTL", struct.pack(">II", 2, 0)), chunk(b"acTL")])
-def test_animation_is_refused_by_its_own_code(control):
+def test_animation_is_refused_by_its_own_code(control: bytes) -> None:
     with pytest.raises(InvalidImage) as refusal:
         read(png(SAMPLES, before=control), LIMITS)
     assert refusal.value.code == "animated_image"
 
 
-def test_a_file_cut_at_any_byte_is_refused():
+def test_a_file_cut_at_any_byte_is_refused() -> None:
     whole = png(SAMPLES, before=chunk(b"tEXt", b"a\0b"), after=chunk(b"tIME", bytes(7)))
     read(whole, LIMITS)
     for length in range(len(whole)):
@@ -151,26 +166,26 @@ SIDE_CHUNKS = {
 
 
 @pytest.mark.parametrize("side", SIDE_CHUNKS.values(), ids=SIDE_CHUNKS)
-def test_side_chunks_never_reach_a_decoder(side):
+def test_side_chunks_never_reach_a_decoder(side: bytes) -> None:
     assert kept(png(SAMPLES, before=side, after=side)) == ["IHDR", "IDAT", "IDAT", "IEND"]
 
 
-def test_a_palette_reaches_a_decoder_only_if_pixels_use_it():
+def test_a_palette_reaches_a_decoder_only_if_pixels_use_it() -> None:
     assert kept(png(SAMPLES % 4, 8, PALETTE, before=PLTE)) == ["IHDR", "PLTE", "IDAT", "IDAT", "IEND"]
     assert kept(png(np.zeros((28, 28, 3)), 8, RGB, before=PLTE)) == ["IHDR", "IDAT", "IDAT", "IEND"]
 
 
-def test_the_header_carries_what_the_pixels_need_besides():
+def test_the_header_carries_what_the_pixels_need_besides() -> None:
     sides = PLTE + chunk(b"tRNS", b"\1\2") + chunk(b"eXIf", exif(6))
     found = read(png(SAMPLES % 4, 4, PALETTE, before=sides), LIMITS)
     assert (found.depth, found.orientation, found.colours, found.transparency) == (4, 6, 4, b"\1\2")
 
 
-def test_exif_with_a_wrong_checksum_is_ignored():
+def test_exif_with_a_wrong_checksum_is_ignored() -> None:
     assert read(png(SAMPLES, before=damage(chunk(b"eXIf", exif(6)))), LIMITS).orientation == 1
 
 
-def test_surplus_pixel_data_is_ignored():
+def test_surplus_pixel_data_is_ignored() -> None:
     surplus = HEAD + chunk(b"IDAT", zlib.compress(scanlines(SAMPLES, 8, False) + bytes(20_000_000))) + END
     assert kept(SIGNATURE + surplus) == ["IHDR", "IDAT", "IEND"]
 
@@ -178,7 +193,9 @@ def test_surplus_pixel_data_is_ignored():
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (5, 5), (28, 28), (33, 17)])
 @pytest.mark.parametrize("interlaced", [False, True])
 @pytest.mark.parametrize(("depth", "colour"), [(1, GREY), (16, GREY), (8, RGB), (16, RGBA)])
-def test_the_wanted_bytes_of_pixel_data_are_exact(size, interlaced, depth, colour):
+def test_the_wanted_bytes_of_pixel_data_are_exact(
+    size: tuple[int, int], interlaced: bool, depth: int, colour: int
+) -> None:
     shape = (*size, {GREY: 1, RGB: 3, RGBA: 4}[colour])
     lines = scanlines(np.zeros(shape, int), depth, interlaced)
     head = SIGNATURE + header(size[1], size[0], depth, colour, interlaced)
@@ -187,7 +204,7 @@ def test_the_wanted_bytes_of_pixel_data_are_exact(size, interlaced, depth, colou
         read(head + chunk(b"IDAT", zlib.compress(lines[:-1])) + END, LIMITS)
 
 
-def test_a_written_file_holds_the_samples_and_nothing_else():
+def test_a_written_file_holds_the_samples_and_nothing_else() -> None:
     data = write(SAMPLES[:5, :7])
     assert data.startswith(SIGNATURE + header(7, 5))
     assert data.endswith(END)
@@ -195,3 +212,124 @@ def test_a_written_file_holds_the_samples_and_nothing_else():
     assert data[33:] == chunk(b"IDAT", data[41 : 41 + length]) + END
     assert zlib.decompress(data[41 : 41 + length]) == scanlines(SAMPLES[:5, :7], 8, False)
     assert write(SAMPLES[:5, :7]) == data
+
+
+@pytest.mark.parametrize("length", [0, 1, 65_535])
+def test_a_stored_stream_inflates_to_what_was_put_in(length: int) -> None:
+    data = np.random.default_rng(0).bytes(length)
+    assert zlib.decompress(stored(data)) == data
+
+
+# The short way, which the file of one digit takes: the same pixels and errors as the long way
+
+
+def digit_file(
+    lines: bytes, *, compressed: bytes | None = None, before: bytes = b"", interlaced: bool = False
+) -> bytes:
+    body = zlib.compress(lines) if compressed is None else compressed
+    return SIGNATURE + header(28, 28, 8, GREY, interlaced) + before + chunk(b"IDAT", body) + chunk(b"IEND")
+
+
+Outcome = bytes | tuple[type[ServiceError], str, str]
+
+
+def outcome(data: bytes, invert: Invert = "auto", fit: Fit = "resize", limits: ImageLimits = LIMITS) -> Outcome:
+    """Pixels, bit for bit, or all that a client learns of an error."""
+    try:
+        return decode(data, fit=fit, invert=invert, limits=limits).tobytes()
+    except ServiceError as error:
+        return type(error), error.code, error.detail
+
+
+def outcome_of_the_long_way(data: bytes, **options: Any) -> Outcome:
+    with mock.patch("service.codecs.png.read_digit", return_value=None):
+        return outcome(data, **options)
+
+
+@pytest.mark.parametrize("kind", range(5), ids=["none", "sub", "up", "average", "paeth"])
+def test_every_row_filter_is_undone_in_the_short_way(kind: int) -> None:
+    for samples in (DIGIT, random_samples(1), np.full((28, 28), 255)):
+        data = digit_file(filtered(samples, [kind] * 28))
+        assert read_digit(data, LIMITS) is not None
+        assert np.array_equal(pixels(data), unit(samples))
+        assert outcome(data) == outcome_of_the_long_way(data)
+
+
+def test_digits_take_the_short_way_as_pillow_and_the_service_write_them() -> None:
+    for digit in digits.images():
+        for data in (saved(Image.fromarray(digit), "PNG"), write(digit)):
+            assert read_digit(data, LIMITS) is not None
+            assert np.array_equal(pixels(data), unit(digit))
+
+
+LINES = filtered(DIGIT, [kind % 5 for kind in range(28)])
+COMPRESSED = zlib.compress(LINES)
+LONG_WAY = {
+    "unknown filter": digit_file(b"\5" + LINES[1:]),
+    "a line too few": digit_file(LINES[:-29]),
+    "a byte too few": digit_file(LINES[:-1]),
+    "a byte too many": digit_file(LINES + b"\0"),
+    "20 MB too many": digit_file(LINES + bytes(20_000_000)),
+    "bytes after the stream": digit_file(LINES, compressed=COMPRESSED + b"surplus"),
+    "wrong sum of the stream": digit_file(LINES, compressed=COMPRESSED[:-1] + bytes((COMPRESSED[-1] ^ 1,))),
+    "stream without its sum": digit_file(LINES, compressed=COMPRESSED[:-4]),
+    "stream not deflated": digit_file(LINES, compressed=bytes(range(200))),
+    "raw stream": digit_file(LINES, compressed=COMPRESSED[2:-4]),
+    "no stream": digit_file(LINES, compressed=b""),
+    "gamma": digit_file(LINES, before=chunk(b"gAMA", bytes(4))),
+    "transparency": digit_file(LINES, before=chunk(b"tRNS", b"\0\0")),
+    "orientation": digit_file(LINES, before=chunk(b"eXIf", exif(6))),
+    "animation": digit_file(LINES, before=chunk(b"acTL", bytes(8))),
+    "interlaced": digit_file(LINES, interlaced=True),
+    "two chunks of pixels": digit_file(LINES, before=chunk(b"IDAT")),
+    "pixels by another name": digit_file(LINES).replace(b"IDAT", b"IDAU"),
+    "wrong checksum": digit_file(LINES)[:-13] + b"\0" + digit_file(LINES)[-12:],
+    "two files": digit_file(LINES) * 2,
+    "nothing between the ends": SIGNATURE + header(28, 28) + chunk(b"IEND"),
+}
+
+
+@pytest.mark.parametrize("data", LONG_WAY.values(), ids=LONG_WAY)
+def test_both_ways_agree_on_what_is_not_quite_a_digit(data: bytes) -> None:
+    assert outcome(data) == outcome_of_the_long_way(data)
+
+
+@pytest.mark.parametrize("limits", [ImageLimits(50), ImageLimits(1 << 20, 783), ImageLimits(1 << 20, 784, 27)], ids=str)
+def test_limits_hold_in_the_short_way(limits: ImageLimits) -> None:
+    with pytest.raises(ImageTooLarge):
+        decode(digit_file(LINES), fit="exact", invert="auto", limits=limits)
+    assert outcome(digit_file(LINES), limits=limits) == outcome_of_the_long_way(digit_file(LINES), limits=limits)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    samples=arrays(np.uint8, (28, 28), elements=st.sampled_from((0, 1, 127, 128, 200, 255)), fill=st.integers(0, 255)),
+    filters=st.lists(st.integers(0, 4), min_size=28, max_size=28),
+    level=st.integers(0, 9),
+    invert=st.sampled_from(("auto", "true", "false")),
+    fit=st.sampled_from(("resize", "mnist", "exact")),
+    bend=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=3),
+    mend=st.booleans(),
+    cut=st.just(0) | st.integers(0, 60),
+)
+def test_both_ways_give_the_same_pixels_and_errors(
+    samples: Samples,
+    filters: list[int],
+    level: int,
+    invert: Invert,
+    fit: Fit,
+    bend: list[tuple[int, int]],
+    mend: bool,
+    cut: int,
+) -> None:
+    """bend: bytes of the stream, or of the file, that are set to another value. mend: with a fitting checksum."""
+    stream = bytearray(zlib.compress(filtered(samples, filters), level))
+    data = bytearray(digit_file(b"", compressed=bytes(stream)))
+    changed = stream if mend else data
+    for place, value in bend:
+        changed[place % len(changed)] = value
+    if mend:
+        data = bytearray(digit_file(b"", compressed=bytes(stream)))
+    del data[len(data) - cut :]
+    options: dict[str, Any] = {"invert": invert, "fit": fit}
+    assert outcome(bytes(data), **options) == outcome_of_the_long_way(bytes(data), **options)

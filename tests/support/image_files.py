@@ -3,11 +3,17 @@
 import io
 import struct
 import zlib
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from PIL import Image
 
-from service.codecs.images import ImageLimits, decode
+from service.codecs.images import Fit, FloatArray, ImageLimits, Invert, decode
 from tests.support import digits
+
+Samples = npt.NDArray[Any]  # whole numbers (h, w) or (h, w, channels)
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LIMITS = ImageLimits(max_bytes=1 << 20)
@@ -21,7 +27,7 @@ def chunk(name: bytes, body: bytes = b"") -> bytes:
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
-def trns(*values):
+def trns(*values: int) -> bytes:
     return chunk(b"tRNS", np.array(values, ">u2").tobytes())
 
 
@@ -29,7 +35,16 @@ def header(width: int, height: int, depth: int = 8, colour: int = GREY, interlac
     return chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced))
 
 
-def png(samples, depth=8, colour=GREY, *, interlaced=False, before=b"", between=b"", after=b"") -> bytes:
+def png(
+    samples: npt.ArrayLike,
+    depth: int = 8,
+    colour: int = GREY,
+    *,
+    interlaced: bool = False,
+    before: bytes = b"",
+    between: bytes = b"",
+    after: bytes = b"",
+) -> bytes:
     """A PNG of samples (h, w) or (h, w, channels), with chunks before and between the pixel data and after it."""
     samples = np.asarray(samples)
     height, width = samples.shape[:2]
@@ -39,7 +54,7 @@ def png(samples, depth=8, colour=GREY, *, interlaced=False, before=b"", between=
     return SIGNATURE + head + before + pixels + after + chunk(b"IEND")
 
 
-def scanlines(samples: np.ndarray, depth: int, interlaced: bool) -> bytes:
+def scanlines(samples: Samples, depth: int, interlaced: bool) -> bytes:
     if interlaced:
         passes = [samples[y::dy, x::dx] for x, y, dx, dy in ADAM7]
         return b"".join(scanlines(part, depth, False) for part in passes if part.size)
@@ -49,7 +64,7 @@ def scanlines(samples: np.ndarray, depth: int, interlaced: bool) -> bytes:
     return b"".join(b"\0" + row.tobytes() for row in packed)
 
 
-def filtered(samples: np.ndarray, filters) -> bytes:
+def filtered(samples: Samples, filters: Sequence[int]) -> bytes:
     """Lines of 8-bit grey samples (h, w), each line by its own of the five filters (PNG specification, section 9)."""
     x = samples.astype(int)
     left = np.pad(x, ((0, 0), (1, 0)))[:, :-1]
@@ -80,7 +95,7 @@ def adobe(transform: int) -> bytes:
     return segment(0xEE, b"Adobe" + struct.pack(">HHHB", 100, 0, 0, transform))
 
 
-def jpeg(blocks, size=(28, 28), *, before=b"") -> bytes:
+def jpeg(blocks: npt.ArrayLike, size: tuple[int, int] = (28, 28), *, before: bytes = b"") -> bytes:
     """A baseline JPEG whose 8×8 blocks are flat. blocks: uint8 (rows, columns, components), as stored.
 
     A flat block of value v has one coefficient, 8·(v − 128); the table divides it by 8. Its differences are coded as
@@ -118,20 +133,20 @@ def jpeg(blocks, size=(28, 28), *, before=b"") -> bytes:
     )
 
 
-def pixels(data, invert="false", fit="exact"):
+def pixels(data: bytes, invert: Invert = "false", fit: Fit = "exact") -> FloatArray:
     return decode(data, fit=fit, invert=invert, limits=LIMITS)
 
 
-def unit(samples, top=255):
+def unit(samples: npt.ArrayLike, top: int = 255) -> FloatArray:
     return np.asarray(samples).astype(np.float32) / np.float32(top)
 
 
-def random_samples(channels, top=255):
+def random_samples(channels: int, top: int = 255) -> Samples:
     shape = (28, 28, channels) if channels > 1 else (28, 28)
     return np.random.default_rng(channels).integers(0, top + 1, shape)
 
 
-def saved(image, kind, **options):
+def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()

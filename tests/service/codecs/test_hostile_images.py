@@ -14,7 +14,7 @@ from PIL import Image
 
 from service.codecs.images import ImageLimits, decode
 from service.errors import ImageTooLarge, InvalidImage, ServiceError, UnsupportedImageFormat
-from tests.service.codecs.image_files import (
+from tests.support.image_files import (
     BLOCKS,
     DIGIT,
     GREY,
@@ -37,7 +37,7 @@ from tests.service.codecs.image_files import (
 )
 
 
-def test_an_empty_body_has_its_own_code():
+def test_an_empty_body_has_its_own_code() -> None:
     with pytest.raises(InvalidImage) as refusal:
         pixels(b"")
     assert refusal.value.code == "empty_body"
@@ -66,18 +66,18 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("magic", FOREIGN.values(), ids=FOREIGN)
-def test_other_formats_are_refused_by_their_first_bytes(magic):
+def test_other_formats_are_refused_by_their_first_bytes(magic: bytes) -> None:
     with pytest.raises(UnsupportedImageFormat):
         pixels(magic + bytes(200))
 
 
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "WEBP", "ICO", "PPM"])
-def test_good_pictures_in_other_formats_are_refused(kind):
+def test_good_pictures_in_other_formats_are_refused(kind: str) -> None:
     with pytest.raises(UnsupportedImageFormat):
         pixels(saved(Image.fromarray(DIGIT), kind))
 
 
-def test_bytes_pixels_and_sides_are_limited():
+def test_bytes_pixels_and_sides_are_limited() -> None:
     for limits in (
         ImageLimits(max_bytes=50),
         ImageLimits(max_bytes=9999, max_side=27),
@@ -87,21 +87,21 @@ def test_bytes_pixels_and_sides_are_limited():
             decode(png(DIGIT), fit="exact", invert="auto", limits=limits)
 
 
-def test_a_png_cut_at_any_byte_is_refused():
+def test_a_png_cut_at_any_byte_is_refused() -> None:
     whole = png(DIGIT)
     for length in range(len(whole)):
         with pytest.raises(InvalidImage):
             pixels(whole[:length])
 
 
-def test_a_jpeg_cut_at_every_16th_byte_is_refused():
+def test_a_jpeg_cut_at_every_16th_byte_is_refused() -> None:
     whole = saved(Image.fromarray(DIGIT).resize((200, 200)), "JPEG")
     for length in range(0, len(whole), 16):
         with pytest.raises(InvalidImage):
             pixels(whole[:length], fit="resize")
 
 
-def test_no_text_of_a_library_is_shown():
+def test_no_text_of_a_library_is_shown() -> None:
     damaged = bytearray(jpeg(BLOCKS[..., :1]))
     at = damaged.index(b"\xff\xc4")
     damaged[at + 5 : at + 21] = b"\xff" * 16  # a code table that can not be
@@ -115,7 +115,7 @@ def test_no_text_of_a_library_is_shown():
 ANY = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 
 
-def is_answered(data):
+def is_answered(data: bytes) -> None:
     """Pixels in range, or one of our own errors."""
     try:
         found = pixels(data, "auto", "mnist")
@@ -128,7 +128,7 @@ def is_answered(data):
 
 @ANY
 @given(st.binary(max_size=65_536), st.sampled_from([b"", SIGNATURE, SIGNATURE + header(28, 28), b"\xff\xd8\xff"]))
-def test_random_bytes_never_raise_anything_else(data, start):
+def test_random_bytes_never_raise_anything_else(data: bytes, start: bytes) -> None:
     is_answered(start + data)
 
 
@@ -142,7 +142,7 @@ KINDS = {
 
 
 @st.composite
-def mutated_png(draw):
+def mutated_png(draw: st.DrawFn) -> bytes:
     """A PNG whose chunks were changed, dropped, doubled and swapped, with checksums that fit."""
     colour = draw(st.sampled_from(sorted(KINDS)))
     channels, sides = KINDS[colour]
@@ -181,7 +181,7 @@ def mutated_png(draw):
 
 @ANY
 @given(mutated_png())
-def test_mutated_png_never_raises_anything_else(data):
+def test_mutated_png_never_raises_anything_else(data: bytes) -> None:
     is_answered(data)
 
 
@@ -192,7 +192,7 @@ def test_mutated_png_never_raises_anything_else(data):
     ),
     st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=6),
 )
-def test_mutated_jpeg_never_raises_anything_else(data, changes):
+def test_mutated_jpeg_never_raises_anything_else(data: bytes, changes: list[tuple[float, int]]) -> None:
     damaged = bytearray(data)
     for where, value in changes:
         damaged[int(where * len(damaged))] = value
@@ -225,7 +225,7 @@ for path in sorted(Path(sys.argv[1]).iterdir()):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
-def test_bombs_leave_memory_flat(tmp_path):
+def test_bombs_leave_memory_flat(tmp_path: Path) -> None:
     """Each in turn in one fresh process: none raises the peak by 4 MiB, where honest decoding would take 20 to 400."""
     twenty_mb = zlib.compress(bytes(20_000_000))
     pixel_bomb = chunk(b"IDAT", zlib.compress(scanlines(DIGIT, 8, False) + bytes(20_000_000)))
