@@ -20,7 +20,7 @@ from service.settings import Settings
 
 # Objects between two collections. Python's own 700 are ten requests, which mostly still wait; what they leave behind
 # has no cycles.
-_COLLECTED_AT = 10_000
+_COLLECTED_AT = 4_000
 _SWITCH_S = 1e-3  # a thread at long work yields Python's lock to the event loop so soon; Python's own is 5 ms
 _TICKS_A_SECOND = 10
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)

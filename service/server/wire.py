@@ -96,6 +96,8 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """A client that sends no more may still read."""
         self._has_ended = True
+        if not self._is_busy():
+            self._read()  # a request whose turn has come may have come whole
         return self._is_busy()
 
     def pause_writing(self) -> None:
@@ -129,8 +131,8 @@ class Connection(asyncio.Protocol):
     def shutdown(self) -> None:
         """The server stops: what has begun is answered, and then the connection is closed."""
         self._keep_alive = False
-        if self._head is None and not self._is_busy():
-            self._transport.close()
+        if self._head is None:
+            self._transport.close()  # once its client has read what was written
 
     # Requests
 
@@ -144,7 +146,7 @@ class Connection(asyncio.Protocol):
     def _read(self) -> None:
         """Requests and parts of them from what has come."""
         try:
-            while self._at < len(self._received) and not self._is_discarding:
+            while self._at < len(self._received) and not (self._is_discarding or self._transport.is_closing()):
                 if self._is_busy() or not ((self._head or self._read_head()) and self._read_body()):
                     return
                 self._begin()
@@ -273,6 +275,8 @@ class Connection(asyncio.Protocol):
 
     def _end_guest(self) -> None:
         self._guest = None
+        if not self._transport.is_closing():
+            self._transport.resume_reading()  # uvicorn pauses it for a long body that nobody reads
         self._close_or_go_on()
 
     def _count(self, status: int) -> None:

@@ -44,7 +44,7 @@ def test_new_clients_are_refused_at_once_and_open_requests_end(
 ) -> None:
     with started(*tiny, "--workers", workers) as (address, process), slow_request(address) as finish:
         process.send_signal(number)
-        until(lambda: is_refused(address), 10, "new clients are refused")
+        until(lambda: is_refused(address), 30, "new clients are refused")
         assert process.poll() is None
         finish()
         assert process.wait(60) == 0
@@ -74,7 +74,7 @@ def test_a_server_that_stops_does_not_say_that_it_is_ready(
         if before.startswith(b"GET /sample"):
             size = int(probe.head().headers["content-length"])
         process.send_signal(signal.SIGTERM)
-        until(lambda: is_refused(address), 10, "new clients are refused")
+        until(lambda: is_refused(address), 30, "new clients are refused")
         if before.startswith(b"GET /sample"):
             assert probe.skip(size) == size
         with contextlib.suppress(EOFError, ConnectionResetError):

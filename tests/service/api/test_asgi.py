@@ -15,6 +15,7 @@ from service.api.reply import Reply, StreamReply
 from service.api.request import Request
 from service.api.routes import ROUTES, Route
 from service.api.schemas import Query
+from service.api.verbs.form import Form, form
 from service.app import create_app
 from service.engine.door import Door
 from service.engine.job import Job
@@ -31,7 +32,11 @@ answered: list[str] = []  # the verbs below whose answer was made
 closed: list[str] = []  # the streams below that were closed
 
 
-def slow(request: Request, query: Query, backend: Backend) -> Job:
+def prepare(query: Query, accepted: str, backend: Backend) -> Form:
+    return form(query, accepted, ("text/plain",), backend)
+
+
+def slow(form: Form, request: Request, backend: Backend) -> Job:
     def answer(items: Sequence[Any]) -> list[Reply]:
         answered.append("slow")
         return [Reply(200, "text/plain", b"done")] * len(items)
@@ -39,7 +44,7 @@ def slow(request: Request, query: Query, backend: Backend) -> Job:
     return Job(answer, "slow", None, rows=3, cost_s=_FOR_A_THREAD_S, timeout_s=60.0)
 
 
-def endless(request: Request, query: Query, backend: Backend) -> Job:
+def endless(form: Form, request: Request, backend: Backend) -> Job:
     async def chunks() -> AsyncGenerator[bytes, None]:
         try:
             while True:
@@ -51,7 +56,7 @@ def endless(request: Request, query: Query, backend: Backend) -> Job:
     return streaming(chunks())
 
 
-def failing(request: Request, query: Query, backend: Backend) -> Job:
+def failing(form: Form, request: Request, backend: Backend) -> Job:
     async def chunks() -> AsyncGenerator[bytes, None]:
         yield b"more"
         raise RuntimeError("canary")
@@ -60,13 +65,14 @@ def failing(request: Request, query: Query, backend: Backend) -> Job:
 
 
 def streaming(chunks: AsyncGenerator[bytes, None]) -> Job:
-    return Job(lambda items: [StreamReply("a/b", chunks, 1 << 30)], None, None, rows=1, cost_s=0.0, timeout_s=60.0)
+    reply = StreamReply(200, "a/b", b"", (), chunks, 1 << 30)
+    return Job(lambda items: [reply], None, None, rows=1, cost_s=0.0, timeout_s=60.0)
 
 
 VERBS = (
-    Route("POST", "/slow", Query, slow, lambda latent_dim: {}),
-    Route("GET", "/endless", Query, endless, lambda latent_dim: {}),
-    Route("GET", "/failing", Query, failing, lambda latent_dim: {}),
+    Route("POST", "/slow", Query, prepare, slow, lambda latent_dim: {}),
+    Route("GET", "/endless", Query, prepare, endless, lambda latent_dim: {}),
+    Route("GET", "/failing", Query, prepare, failing, lambda latent_dim: {}),
 )
 
 

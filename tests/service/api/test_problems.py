@@ -23,7 +23,7 @@ OF_REQUESTS = [kind for kind in below() if not issubclass(kind, errors.StartErro
 
 
 def document(reply: Reply) -> Any:
-    assert (b"content-type", b"application/problem+json") in reply.headers
+    assert reply.media_type == "application/problem+json"
     return json.loads(bytes(reply.body))
 
 

@@ -22,14 +22,19 @@ from service.errors import UnsupportedMediaType
     ],
 )
 def test_a_media_type_stands_in_lower_case_before_its_parameters(header: str, found: str) -> None:
-    assert media_type(header) == found
+    assert media_type(header.encode()) == found
 
 
 @pytest.mark.parametrize("parameters", ["charset=utf-16", "CHARSET=latin-1", 'v=1; charset="ascii"', "charset=utf-8x"])
 def test_another_charset_than_utf_8_is_refused_each_time(parameters: str) -> None:
     for _ in range(2):
         with pytest.raises(UnsupportedMediaType, match="utf-8"):
-            media_type(f"application/json; {parameters}")
+            media_type(f"application/json; {parameters}".encode())
+
+
+@pytest.mark.parametrize("header", [b"\xe9", b"image/png; \xff=\x80", b"\0", b";;;", b"="])
+def test_any_bytes_are_some_media_type(header: bytes) -> None:
+    assert media_type(header) not in ("image/jpeg", RAW)
 
 
 @pytest.mark.parametrize("name", ARRAY)

@@ -104,10 +104,10 @@ def test_a_jpeg_cut_at_every_16th_byte_is_refused() -> None:
 def test_no_text_of_a_library_is_shown() -> None:
     damaged = bytearray(jpeg(BLOCKS[..., :1]))
     at = damaged.index(b"\xff\xc4")
-    damaged[at + 5 : at + 21] = b"\xff" * 16  # a code table that can not be
+    damaged[at + 5 : at + 21] = b"\xff" * 16  # a code table that cannot be
     with pytest.raises(InvalidImage) as refusal:
         pixels(bytes(damaged))
-    assert refusal.value.detail == "The image can not be decoded."
+    assert refusal.value.detail == "The image cannot be decoded."
 
 
 # Any bytes at all

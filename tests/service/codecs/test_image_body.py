@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from PIL import Image
 
-from service.codecs import images
+from service.codecs import digit_png, images
 from service.codecs.image_body import ImageBody, ImageOptions, read_images
 from service.codecs.images import Fit, ImageLimits, Invert
 from service.codecs.npy import write_npy
@@ -38,7 +38,7 @@ def options(
 
 
 def image_body(content: bytes | memoryview, content_type: str, chosen: ImageOptions | None = None) -> ImageBody:
-    return ImageBody(bytes(content), content_type, chosen or options())
+    return ImageBody(bytes(content), content_type.encode(), chosen or options())
 
 
 def listed(*rows: Any) -> bytes:
@@ -250,13 +250,13 @@ def test_no_bodies_are_read_as_none() -> None:
 
 def test_digits_of_equal_options_are_decoded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    decode_digits = images.digits
+    read_digits = digit_png.read
 
     def counting(files: list[bytes], limits: ImageLimits) -> Any:
         asked.append(len(files))
-        return decode_digits(files, limits)
+        return read_digits(files, limits)
 
-    monkeypatch.setattr(images, "digits", counting)
+    monkeypatch.setattr(digit_png, "read", counting)
     monkeypatch.setattr(images, "decode", None)  # so that none is decoded alone
     found = read_images([image_body(write(digit), PNG) for digit in DIGITS])
     assert asked == [5]

@@ -20,7 +20,7 @@ BODIES = {
 
 
 def latent_body(content: bytes, content_type: str, max_rows: int = 64) -> LatentBody:
-    return LatentBody(content, content_type, 2, max_rows)
+    return LatentBody(content, content_type.encode(), 2, max_rows)
 
 
 @pytest.mark.parametrize("name", BODIES)

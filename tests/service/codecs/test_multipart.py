@@ -10,7 +10,7 @@ from service.codecs.multipart import files
 from service.errors import MalformedBody, TooManyRows
 from tests.support import digits
 
-TYPE = "multipart/form-data; boundary=frontier"
+TYPE = b"multipart/form-data; boundary=frontier"
 
 
 def part(content: bytes, disposition: str = 'form-data; name="f"; filename="f.png"', *headers: str) -> bytes:
@@ -62,11 +62,12 @@ def test_what_stands_behind_the_last_boundary_is_ignored() -> None:
 
 @pytest.mark.parametrize("boundary", ["b", "b" * 70, "'()+_,-./:=?"], ids=len)
 def test_a_boundary_has_1_to_70_bytes(boundary: str) -> None:
-    assert files(digits.form(b"a", boundary=boundary), f'multipart/form-data; boundary="{boundary}"', 1) == [b"a"]
+    content_type = f'multipart/form-data; boundary="{boundary}"'.encode()
+    assert files(digits.form(b"a", boundary=boundary), content_type, 1) == [b"a"]
 
 
-@pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=", TYPE + "r" * 70])
-def test_a_type_without_such_a_boundary_is_refused(content_type: str) -> None:
+@pytest.mark.parametrize("content_type", [b"multipart/form-data", b"multipart/form-data; boundary=", TYPE + b"r" * 70])
+def test_a_type_without_such_a_boundary_is_refused(content_type: bytes) -> None:
     with pytest.raises(MalformedBody, match="1 to 70") as refusal:
         files(digits.form(b"a"), content_type, 1)
     assert refusal.value.code == "bad_multipart"

@@ -1,40 +1,25 @@
-"""PNG chunks: what the walk refuses before a decoder runs, what it lets through, and the short way of a digit's PNG."""
+"""PNG chunks: what the walk refuses before a decoder runs, what it lets through, and what the writer writes."""
 
 import struct
 import zlib
-from typing import Any
-from unittest import mock
 
-import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis.extra.numpy import arrays
-from PIL import Image
 
-from service.codecs.images import Fit, ImageLimits, Invert, decode
-from service.codecs.png import read, read_digit, stored, write
-from service.errors import ImageTooLarge, InvalidImage, ServiceError
-from tests.support import digits
+from service.codecs.png import read, write
+from service.errors import ImageTooLarge, InvalidImage
 from tests.support.image_files import (
-    DIGIT,
     GREY,
     LIMITS,
     PALETTE,
     RGB,
     RGBA,
     SIGNATURE,
-    Samples,
     chunk,
     exif,
-    filtered,
     header,
-    pixels,
     png,
-    random_samples,
-    saved,
     scanlines,
-    unit,
 )
 
 SAMPLES = np.arange(784, dtype=np.uint8).reshape(28, 28)
@@ -212,124 +197,3 @@ def test_a_written_file_holds_the_samples_and_nothing_else() -> None:
     assert data[33:] == chunk(b"IDAT", data[41 : 41 + length]) + END
     assert zlib.decompress(data[41 : 41 + length]) == scanlines(SAMPLES[:5, :7], 8, False)
     assert write(SAMPLES[:5, :7]) == data
-
-
-@pytest.mark.parametrize("length", [0, 1, 65_535])
-def test_a_stored_stream_inflates_to_what_was_put_in(length: int) -> None:
-    data = np.random.default_rng(0).bytes(length)
-    assert zlib.decompress(stored(data)) == data
-
-
-# The short way, which the file of one digit takes: the same pixels and errors as the long way
-
-
-def digit_file(
-    lines: bytes, *, compressed: bytes | None = None, before: bytes = b"", interlaced: bool = False
-) -> bytes:
-    body = zlib.compress(lines) if compressed is None else compressed
-    return SIGNATURE + header(28, 28, 8, GREY, interlaced) + before + chunk(b"IDAT", body) + chunk(b"IEND")
-
-
-Outcome = bytes | tuple[type[ServiceError], str, str]
-
-
-def outcome(data: bytes, invert: Invert = "auto", fit: Fit = "resize", limits: ImageLimits = LIMITS) -> Outcome:
-    """Pixels, bit for bit, or all that a client learns of an error."""
-    try:
-        return decode(data, fit=fit, invert=invert, limits=limits).tobytes()
-    except ServiceError as error:
-        return type(error), error.code, error.detail
-
-
-def outcome_of_the_long_way(data: bytes, **options: Any) -> Outcome:
-    with mock.patch("service.codecs.png.read_digit", return_value=None):
-        return outcome(data, **options)
-
-
-@pytest.mark.parametrize("kind", range(5), ids=["none", "sub", "up", "average", "paeth"])
-def test_every_row_filter_is_undone_in_the_short_way(kind: int) -> None:
-    for samples in (DIGIT, random_samples(1), np.full((28, 28), 255)):
-        data = digit_file(filtered(samples, [kind] * 28))
-        assert read_digit(data, LIMITS) is not None
-        assert np.array_equal(pixels(data), unit(samples))
-        assert outcome(data) == outcome_of_the_long_way(data)
-
-
-def test_digits_take_the_short_way_as_pillow_and_the_service_write_them() -> None:
-    for digit in digits.images():
-        for data in (saved(Image.fromarray(digit), "PNG"), write(digit)):
-            assert read_digit(data, LIMITS) is not None
-            assert np.array_equal(pixels(data), unit(digit))
-
-
-LINES = filtered(DIGIT, [kind % 5 for kind in range(28)])
-COMPRESSED = zlib.compress(LINES)
-LONG_WAY = {
-    "unknown filter": digit_file(b"\5" + LINES[1:]),
-    "a line too few": digit_file(LINES[:-29]),
-    "a byte too few": digit_file(LINES[:-1]),
-    "a byte too many": digit_file(LINES + b"\0"),
-    "20 MB too many": digit_file(LINES + bytes(20_000_000)),
-    "bytes after the stream": digit_file(LINES, compressed=COMPRESSED + b"surplus"),
-    "wrong sum of the stream": digit_file(LINES, compressed=COMPRESSED[:-1] + bytes((COMPRESSED[-1] ^ 1,))),
-    "stream without its sum": digit_file(LINES, compressed=COMPRESSED[:-4]),
-    "stream not deflated": digit_file(LINES, compressed=bytes(range(200))),
-    "raw stream": digit_file(LINES, compressed=COMPRESSED[2:-4]),
-    "no stream": digit_file(LINES, compressed=b""),
-    "gamma": digit_file(LINES, before=chunk(b"gAMA", bytes(4))),
-    "transparency": digit_file(LINES, before=chunk(b"tRNS", b"\0\0")),
-    "orientation": digit_file(LINES, before=chunk(b"eXIf", exif(6))),
-    "animation": digit_file(LINES, before=chunk(b"acTL", bytes(8))),
-    "interlaced": digit_file(LINES, interlaced=True),
-    "two chunks of pixels": digit_file(LINES, before=chunk(b"IDAT")),
-    "pixels by another name": digit_file(LINES).replace(b"IDAT", b"IDAU"),
-    "wrong checksum": digit_file(LINES)[:-13] + b"\0" + digit_file(LINES)[-12:],
-    "two files": digit_file(LINES) * 2,
-    "nothing between the ends": SIGNATURE + header(28, 28) + chunk(b"IEND"),
-}
-
-
-@pytest.mark.parametrize("data", LONG_WAY.values(), ids=LONG_WAY)
-def test_both_ways_agree_on_what_is_not_quite_a_digit(data: bytes) -> None:
-    assert outcome(data) == outcome_of_the_long_way(data)
-
-
-@pytest.mark.parametrize("limits", [ImageLimits(50), ImageLimits(1 << 20, 783), ImageLimits(1 << 20, 784, 27)], ids=str)
-def test_limits_hold_in_the_short_way(limits: ImageLimits) -> None:
-    with pytest.raises(ImageTooLarge):
-        decode(digit_file(LINES), fit="exact", invert="auto", limits=limits)
-    assert outcome(digit_file(LINES), limits=limits) == outcome_of_the_long_way(digit_file(LINES), limits=limits)
-
-
-@settings(max_examples=300, deadline=None)
-@given(
-    samples=arrays(np.uint8, (28, 28), elements=st.sampled_from((0, 1, 127, 128, 200, 255)), fill=st.integers(0, 255)),
-    filters=st.lists(st.integers(0, 4), min_size=28, max_size=28),
-    level=st.integers(0, 9),
-    invert=st.sampled_from(("auto", "true", "false")),
-    fit=st.sampled_from(("resize", "mnist", "exact")),
-    bend=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=3),
-    mend=st.booleans(),
-    cut=st.just(0) | st.integers(0, 60),
-)
-def test_both_ways_give_the_same_pixels_and_errors(
-    samples: Samples,
-    filters: list[int],
-    level: int,
-    invert: Invert,
-    fit: Fit,
-    bend: list[tuple[int, int]],
-    mend: bool,
-    cut: int,
-) -> None:
-    """bend: bytes of the stream, or of the file, that are set to another value. mend: with a fitting checksum."""
-    stream = bytearray(zlib.compress(filtered(samples, filters), level))
-    data = bytearray(digit_file(b"", compressed=bytes(stream)))
-    changed = stream if mend else data
-    for place, value in bend:
-        changed[place % len(changed)] = value
-    if mend:
-        data = bytearray(digit_file(b"", compressed=bytes(stream)))
-    del data[len(data) - cut :]
-    options: dict[str, Any] = {"invert": invert, "fit": fit}
-    assert outcome(bytes(data), **options) == outcome_of_the_long_way(bytes(data), **options)
