@@ -9,6 +9,7 @@ Crankshaw et al. 2017, "Clipper", section 4.3, without its delay.
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,7 @@ class Door:
         self._short, self._long = _Lane("short"), _Lane("long")
         self._watched: set[Job] = set()  # those in lanes; what runs on the event loop is over before it could be late
         self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = math.inf
         self._waiting: list[asyncio.Future[None]] = []  # for room
         self.queued_rows = 0
         self.queued_s = 0.0
@@ -167,16 +169,19 @@ class Door:
 
     def _watch(self, group: Sequence[Job]) -> None:
         self._watched.update(group)
-        if self._alarm is None:
+        if min(job.deadline for job in group) < self._alarm_at:
             self._set_alarm()
 
     def _set_alarm(self) -> None:
-        delay_s = min(job.deadline for job in self._watched) - self._clock()
-        self._alarm = asyncio.get_running_loop().call_later(max(0.0, delay_s), self._expire)
+        if self._alarm:
+            self._alarm.cancel()
+        self._alarm_at = min(job.deadline for job in self._watched)
+        delay_s = max(0.0, self._alarm_at - self._clock())
+        self._alarm = asyncio.get_running_loop().call_later(delay_s, self._expire)
 
     def _expire(self) -> None:
         """Fails the jobs whose time is up, also those that run: what comes of them is dropped."""
-        self._alarm = None
+        self._alarm, self._alarm_at = None, math.inf
         late = [job for job in self._watched if job.deadline <= self._clock()]
         self._deliver(late, [_too_late()] * len(late))
         if self._watched:

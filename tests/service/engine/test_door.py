@@ -419,6 +419,37 @@ async def test_a_hung_group_fails_at_its_deadline_and_so_does_what_waits_behind_
     assert sorted(work.groups) == [[0], [3], [4]]
 
 
+async def test_a_cheap_job_behind_its_hung_like_fails_at_its_deadline(make: Callable[..., Door], work: Work) -> None:
+    clock = Clock()
+    door = make(clock=clock)
+    running = await hold(door, work)
+    cheap = submit(door, work.job(1, timeout_s=SOON_S))
+    await turns()
+    clock.now += 1
+    assert await types(*cheap) == [DeadlineExceeded]
+    behind = submit(door, work.job(2))
+    work.opened.set()
+    assert await results(running, *behind) == [0, 4]
+    assert work.groups == [[0], [2]]
+
+
+async def test_each_deadline_is_kept_whatever_came_before(make: Callable[..., Door], work: Work) -> None:
+    clock = Clock()
+    door = make(clock=clock)
+    running = await hold(door, work, timeout_s=3600)
+    first, second, third = submit(door, *(work.job(0, cost_s=COSTLY_S, timeout_s=wait * SOON_S) for wait in (3, 1, 2)))
+    await turns()
+    clock.now += 1.5 * SOON_S
+    assert await types(second) == [DeadlineExceeded]
+    assert not third.done()
+    clock.now += SOON_S
+    assert await types(third) == [DeadlineExceeded]
+    assert not first.done()
+    clock.now += SOON_S
+    assert await types(first) == [DeadlineExceeded]
+    assert not running.done()
+
+
 # What is over
 
 
