@@ -183,6 +183,7 @@ class Door:
         """Fails the jobs whose time is up, also those that run: what comes of them is dropped."""
         self._alarm, self._alarm_at = None, math.inf
         late = [job for job in self._watched if job.deadline <= self._clock()]
+        self._watched.difference_update(late)
         self._deliver(late, [_too_late()] * len(late))
         if self._watched:
             self._set_alarm()

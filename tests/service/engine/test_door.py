@@ -55,8 +55,10 @@ class Work:
 class Clock:
     def __init__(self) -> None:
         self.now = 100.0
+        self.readings = 0
 
     def __call__(self) -> float:
+        self.readings += 1
         return self.now
 
 
@@ -448,6 +450,33 @@ async def test_each_deadline_is_kept_whatever_came_before(make: Callable[..., Do
     clock.now += SOON_S
     assert await types(first) == [DeadlineExceeded]
     assert not running.done()
+
+
+async def test_a_job_that_is_withdrawn_as_a_late_one_is_answered_has_no_deadline_any_more(
+    make: Callable[..., Door], work: Work
+) -> None:
+    clock = Clock()
+    door = make(clock=clock)
+    first = await hold(door, work)
+    gone = work.job(1, cost_s=COSTLY_S, timeout_s=SOON_S)
+    late = asyncio.get_running_loop().create_future()
+
+    def leave(result: Any) -> None:
+        door.withdraw(gone)
+        late.set_result(result)
+
+    door.submit(work.job(2, cost_s=COSTLY_S, timeout_s=-1), leave)
+    submit(door, gone)
+    assert await types(late) == [DeadlineExceeded]
+    stays = submit(door, work.job(3, cost_s=COSTLY_S, timeout_s=SOON_S))
+    await turns()
+    clock.now += 1
+    assert await types(*stays) == [DeadlineExceeded]
+    readings = clock.readings
+    await turns(20)
+    assert clock.readings == readings
+    work.opened.set()
+    await results(first)
 
 
 # What is over
