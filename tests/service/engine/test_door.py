@@ -692,6 +692,16 @@ async def test_costly_work_that_comes_after_the_end_fails(door: Door, work: Work
     assert door.queued_rows == 0
 
 
+async def test_all_that_waits_for_a_lane_at_the_end_fails(door: Door, work: Work) -> None:
+    first = await hold(door, work)
+    waiting = submit(door, *(work.job(i, key=i, cost_s=COSTLY_S) for i in range(3)))
+    await turns()
+    work.opened.set()
+    door.close()
+    assert await results(first) == [0]
+    assert await types(*waiting) == [RuntimeError] * 3
+
+
 # All at once
 
 
