@@ -166,16 +166,15 @@ class Door:
         """The lane's next group in its thread, if the lane is idle and has one."""
         if lane.group:
             return
-        group = self._take(lane.waiting)
-        if not group:
+        while group := self._take(lane.waiting):
+            try:
+                running = asyncio.get_running_loop().run_in_executor(lane.thread, _results, group)
+            except RuntimeError as error:  # the door was closed
+                self._deliver(group, [error] * len(group))
+                continue
+            lane.begin(group, self._clock())
+            running.add_done_callback(lambda done: self._finish(lane, done))
             return
-        try:
-            running = asyncio.get_running_loop().run_in_executor(lane.thread, _results, group)
-        except RuntimeError as error:  # the door was closed
-            self._deliver(group, [error] * len(group))
-            return
-        lane.begin(group, self._clock())
-        running.add_done_callback(lambda done: self._finish(lane, done))
 
     def _finish(self, lane: Lane, done: "asyncio.Future[Sequence[Any]]") -> None:
         group, lane.group = lane.group, []
@@ -209,6 +208,7 @@ class Door:
         """Fails the jobs whose time is up, also those that run: what comes of them is dropped."""
         self._alarm, self._alarm_at = None, math.inf
         late = [job for job in self._watched if job.deadline <= self._clock()]
+        self._watched.difference_update(late)
         self._deliver(late, [_too_late()] * len(late))
         if self._watched:
             self._set_alarm()

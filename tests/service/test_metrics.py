@@ -107,9 +107,12 @@ def test_batches_are_counted_by_model_and_graph_with_their_rows() -> None:
 
 def test_batches_are_counted_from_any_thread() -> None:
     metrics = Metrics()
-    threads = [
-        threading.Thread(target=lambda: [metrics.batch("m/1", "encoder", 2) for _ in range(500)]) for _ in range(4)
-    ]
+
+    def work() -> None:
+        for _ in range(500):
+            metrics.batch("m/1", "encoder", 2)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):

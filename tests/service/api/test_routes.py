@@ -107,10 +107,8 @@ def routes(tiny_settings: Settings, tiny_registry: Registry) -> Iterator[Routes]
 
 
 def test_a_route_is_found_by_its_method_and_exact_path(routes: Routes) -> None:
-    found = {
-        (route.method, route.path): routes.by_target[route.method.encode(), route.path.encode()] for route in ROUTES
-    }
-    assert list(found.values()) == list(ROUTES)
+    for route in ROUTES:
+        assert routes.by_target[route.method.encode(), route.path.encode()] is route
     for method, path in ((b"GET", b"/encode"), (b"post", b"/encode"), (b"POST", b"/encode/"), (b"GET", b"/livez")):
         assert (method, path) not in routes.by_target
 
