@@ -95,7 +95,7 @@ class Door:
     def close(self) -> None:
         """Ends the lanes' threads once their groups are done."""
         for lane in (self._short, self._long):
-            lane.thread.shutdown()
+            lane.thread.shutdown(wait=not self.is_stuck())
 
     def _add(self, job: Job, done: Callable[[Any], None]) -> None:
         job.done = done

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.anyio
 
 CHEAP_S, COSTLY_S, LONG_S = 1e-4, 5e-3, 0.1  # estimates: for the event loop, for the lanes of short and of long work
 SOON_S, NEVER_S = 0.02, math.inf  # time-outs
+SMALL_JOBS = 5  # of 1 ms each
 PATIENCE_S = 10  # until a test that waits for ever fails; nothing is measured by it
 
 
@@ -127,6 +128,15 @@ async def hold(door: Door, work: Work, item: Any = 0, key: Hashable = "key", **o
     return answer
 
 
+async def hold_small(door: Door, work: Work) -> "list[asyncio.Future[Any]]":
+    """Small jobs, together too much for the event loop, which occupy their lane until `work.opened` is set."""
+    work.opened.clear()
+    work.entered.clear()
+    answers = submit(door, *(work.job(0, cost_s=1e-3) for _ in range(SMALL_JOBS)))
+    assert await asyncio.to_thread(work.entered.wait, PATIENCE_S)
+    return answers
+
+
 # Groups
 
 
@@ -191,7 +201,7 @@ async def test_a_group_of_several_takes_at_most_25_ms(door: Door, work: Work) ->
 # Where a group runs
 
 
-@pytest.mark.parametrize(("cost_s", "is_inline"), [(0.0, True), (1.4e-3, True), (1.6e-3, False), (30e-3, False)])
+@pytest.mark.parametrize(("cost_s", "is_inline"), [(0.0, True), (3.9e-3, True), (4.1e-3, False), (30e-3, False)])
 async def test_a_cheap_group_runs_on_the_event_loop_and_a_costly_one_in_a_thread(
     door: Door, work: Work, cost_s: float, is_inline: bool
 ) -> None:
@@ -200,8 +210,8 @@ async def test_a_cheap_group_runs_on_the_event_loop_and_a_costly_one_in_a_thread
 
 
 async def test_what_counts_is_the_cost_of_the_whole_group(door: Door, work: Work) -> None:
-    await results(*submit(door, *(work.job(i, cost_s=1e-3) for i in (1, 2))))
-    assert work.groups == [[1, 2]]
+    await results(*submit(door, *(work.job(i, cost_s=1e-3) for i in range(5))))
+    assert work.groups == [[0, 1, 2, 3, 4]]
     assert work.threads[0] is not threading.current_thread()
 
 
@@ -249,15 +259,23 @@ async def test_costly_work_that_waits_for_its_lane_goes_together(door: Door, wor
 async def test_a_cheap_job_waits_for_its_like_under_way_and_goes_with_what_arrives_meanwhile(
     door: Door, work: Work
 ) -> None:
-    first = await hold(door, work)
+    first = await hold_small(door, work)
     answers = []
     for item in (1, 2, 3):
         answers += submit(door, work.job(item))
         await turns()
     assert len(work.groups) == 1
     work.opened.set()
-    assert await results(first, *answers) == [0, 2, 4, 6]
-    assert work.groups == [[0], [1, 2, 3]]
+    assert await results(*first, *answers) == [*[0] * SMALL_JOBS, 2, 4, 6]
+    assert work.groups == [[0] * SMALL_JOBS, [1, 2, 3]]
+
+
+async def test_a_small_job_waits_for_no_larger_one_of_its_key(door: Door, work: Work, other: Work) -> None:
+    large = await hold(door, work)
+    assert await results(*submit(door, other.job(1))) == [2]
+    assert not large.done()
+    work.opened.set()
+    assert await results(large) == [0]
 
 
 async def test_a_cheap_job_of_another_key_does_not_wait(door: Door, work: Work, other: Work) -> None:
@@ -424,15 +442,15 @@ async def test_a_hung_group_fails_at_its_deadline_and_so_does_what_waits_behind_
 async def test_a_cheap_job_behind_its_hung_like_fails_at_its_deadline(make: Callable[..., Door], work: Work) -> None:
     clock = Clock()
     door = make(clock=clock)
-    running = await hold(door, work)
+    running = await hold_small(door, work)
     cheap = submit(door, work.job(1, timeout_s=SOON_S))
     await turns()
     clock.now += 1
     assert await types(*cheap) == [DeadlineExceeded]
     behind = submit(door, work.job(2))
     work.opened.set()
-    assert await results(running, *behind) == [0, 4]
-    assert work.groups == [[0], [2]]
+    assert await results(*running, *behind) == [*[0] * SMALL_JOBS, 4]
+    assert work.groups == [[0] * SMALL_JOBS, [2]]
 
 
 async def test_each_deadline_is_kept_whatever_came_before(make: Callable[..., Door], work: Work) -> None:
@@ -592,7 +610,7 @@ async def test_ask_waits_for_room(make: Callable[..., Door], work: Work) -> None
 
 async def test_ask_withdraws_its_job_when_it_is_cancelled(door: Door, work: Work) -> None:
     first = await hold(door, work)
-    asked = asyncio.ensure_future(door.ask(work.job(1, rows=3)))
+    asked = asyncio.ensure_future(door.ask(work.job(1, rows=3, cost_s=COSTLY_S)))
     await turns()
     assert door.queued_rows == 4
     asked.cancel()
@@ -764,4 +782,4 @@ async def test_many_random_callers_each_get_their_own_result_once(make: Callable
         assert len({job.key for job in group}) == 1
         cost_s = sum(job.cost_s for job in group)
         assert len(group) == 1 or (sum(job.rows for job in group) <= 16 and cost_s <= 25e-3)
-        assert not is_inline or cost_s <= 1.5e-3
+        assert not is_inline or cost_s <= 4e-3
