@@ -17,9 +17,9 @@ def test_defaults_need_nothing() -> None:
 
 
 def test_a_flag_beats_its_variable_and_a_variable_the_default() -> None:
-    environment = {"VAE_PORT": "9001", "VAE_MAX_BATCH_ROWS": "7", "PATH": "untouched"}
+    environment = {"VAE_PORT": "9001", "VAE_MAX_BATCH_ROWS": "9", "PATH": "untouched"}
     chosen = settings.load(["--port", "9002"], environment)
-    assert (chosen.port, chosen.max_batch_rows) == (9002, 7)
+    assert (chosen.port, chosen.max_batch_rows) == (9002, 9)
 
 
 def test_every_mistake_is_named_at_once_with_its_source_and_value() -> None:
@@ -53,7 +53,7 @@ def test_settings_cannot_be_changed() -> None:
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "service", *arguments], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", "service", "--port", "0", *arguments], capture_output=True, text=True, timeout=60, check=False
     )
 
 

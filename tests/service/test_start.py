@@ -22,7 +22,7 @@ def directory(tmp_path: Path) -> Path:
 
 def start(directory: Path) -> Registry:
     """As the service does it: find, verify, check the graphs, reproduce the golden vectors, warm up."""
-    settings = Settings(models_dir=directory.parents[1], default_model="tiny-vae", max_batch_rows=4)
+    settings = Settings(models_dir=directory.parents[1], default_model="tiny-vae", max_batch_rows=8)
     return load_models(settings, Metrics())
 
 

@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.training.bake_off import candidates, drawn
 from training import config
-from training.data import Digits
+from training.data.mnist import Digits
 
 
 def test_digits_come_again_only_once_all_have_been_drawn() -> None:
