@@ -25,6 +25,18 @@ def drawn(*page: Any) -> noise.Draw:
     return noise.draw([noise.Page(*page)])[0]
 
 
+@pytest.mark.parametrize("given_seed", [0, 1, noise.MAX_SEED])
+def test_a_given_seed_is_taken(given_seed: int) -> None:
+    assert noise.seed(given_seed) == given_seed
+
+
+def test_without_a_seed_each_call_gives_one_that_a_double_holds() -> None:
+    seeds = [noise.seed(None) for _ in range(100)]
+    assert len(set(seeds)) == 100
+    assert all(0 <= seed < 2**53 and int(float(seed)) == seed for seed in seeds)
+    assert max(seeds) > 2**45  # or by chance once in 10²⁴⁰ runs
+
+
 def test_quantiles_agree_with_the_standard_library() -> None:
     tails = 10.0 ** -np.arange(1, 301, 7)
     probabilities = np.concatenate([tails, np.linspace(0.001, 0.999, 997), 1 - tails[tails > 1e-12]])
