@@ -1,4 +1,4 @@
-"""BatchCost: how large a batch pays, and how large a one is short enough, from a few measured sizes."""
+"""BatchCost: how large a batch pays, and what a row costs in it, from a few measured sizes."""
 
 import pytest
 
@@ -25,10 +25,19 @@ def test_a_larger_batch_that_is_slower_is_not_taken() -> None:
     assert BatchCost((1, 2, 4), (1e-3, 1.2e-3, 9e-3)).saturating_rows == 2
 
 
-@pytest.mark.parametrize(("seconds", "rows"), [(0.9e-3, 0), (1e-3, 1), (2.9e-3, 2), (3e-3, 3), (99.0, 4)])
-def test_rows_within_a_time_are_read_between_the_sizes(seconds: float, rows: int) -> None:
-    assert BatchCost((1, 2, 4), (1e-3, 2e-3, 4e-3)).rows_within(seconds) == rows
+@pytest.mark.parametrize(
+    ("rows", "seconds", "row_s"),
+    [
+        ((1,), (2e-3,), 2e-3),
+        ((1, 2, 4), (1e-3, 1.2e-3, 9e-3), 0.6e-3),
+        ((1, 2, 4, 8), (1e-3, 1e-3, 1e-3, 2e-3), 0.25e-3),
+    ],
+)
+def test_a_row_costs_its_share_of_the_batch_that_pays(
+    rows: tuple[int, ...], seconds: tuple[float, ...], row_s: float
+) -> None:
+    assert BatchCost(rows, seconds).row_s == pytest.approx(row_s)
 
 
-def test_rows_within_a_time_survive_a_size_that_was_measured_too_short() -> None:
-    assert BatchCost((1, 2, 4), (2e-3, 5e-3, 3e-3)).rows_within(4e-3) == 1
+def test_a_batch_that_is_free_makes_its_rows_free() -> None:
+    assert BatchCost((1, 2), (0.0, 0.0)).row_s == 0
