@@ -206,6 +206,14 @@ def test_only_samples_that_are_not_sure_are_drawn_again(model: Model, rows_run: 
     assert (found.confidence[found.tries < MAX_TRIES] >= SURE_OF_0).all()
 
 
+def test_a_page_without_a_threshold_takes_what_is_drawn_first_however_hopeless(model: Model) -> None:
+    hopeless = page(label=1, temperature=1e4)
+    found = sample(model, [hopeless, page(min_confidence=SURE_OF_0)])
+    assert (found.confidence[:12] == 0).any()
+    assert (found.tries[:12] == 1).all()
+    np.testing.assert_array_equal(found.latents[:12], sample(model, [hopeless]).latents)
+
+
 def test_after_the_last_try_the_most_confident_one_is_taken(model: Model) -> None:
     found = sample(model, [page(label=1, min_confidence=NEVER_SURE_OF_1)])
     first = sample(model, [page(label=1, min_confidence=1e-9)])

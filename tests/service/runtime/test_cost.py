@@ -25,6 +25,19 @@ def test_a_larger_batch_that_is_slower_is_not_taken() -> None:
     assert BatchCost((1, 2, 4), (1e-3, 1.2e-3, 9e-3)).saturating_rows == 2
 
 
-def test_a_row_costs_its_share_of_the_batch_that_pays() -> None:
-    cost = BatchCost((1, 2, 4), (1e-3, 1.2e-3, 9e-3))
-    assert (cost.saturating_rows, cost.row_s) == (2, pytest.approx(0.6e-3))
+@pytest.mark.parametrize(
+    ("rows", "seconds", "row_s"),
+    [
+        ((1,), (2e-3,), 2e-3),
+        ((1, 2, 4), (1e-3, 1.2e-3, 9e-3), 0.6e-3),
+        ((1, 2, 4, 8), (1e-3, 1e-3, 1e-3, 2e-3), 0.25e-3),
+    ],
+)
+def test_a_row_costs_its_share_of_the_batch_that_pays(
+    rows: tuple[int, ...], seconds: tuple[float, ...], row_s: float
+) -> None:
+    assert BatchCost(rows, seconds).row_s == pytest.approx(row_s)
+
+
+def test_a_batch_that_is_free_makes_its_rows_free() -> None:
+    assert BatchCost((1, 2), (0.0, 0.0)).row_s == 0
