@@ -208,7 +208,7 @@ class Connection(asyncio.Protocol):
         elif self._head:
             self._guest = Guest(self._config, self._state, self._app_state, self._loop, self._end_guest)
             self._guest.connection_made(self._transport)
-            self._guest.data_received(self._head.alone(bytes(body.content)))
+            self._guest.data_received(self._head.alone(bytes(body.content), self._keep_alive))
 
     # Answers
 
