@@ -1,9 +1,10 @@
 """One ONNX graph, ready to run: providers, checks against the manifest, warm-up."""
 
+import contextlib
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 # onnxruntime's Linux builds send usage data from 1.29 on, and read this once, as they load.
@@ -44,7 +45,8 @@ class Session:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # 10× the CPU time between calls
         wanted = providers(device)
         try:
-            self._session = ort.InferenceSession(model, options, providers=wanted)
+            with _as_file(model) as path:
+                self._session = ort.InferenceSession(path, options, providers=wanted)
         except Exception as error:
             raise BundleError("onnxruntime cannot load a graph of the bundle.") from error
         self.provider: str = self._session.get_providers()[0]
@@ -113,6 +115,18 @@ class Session:
         start = clock()
         self.run(zeros, [tensor.name for tensor in self.spec.outputs])
         return clock() - start
+
+
+@contextlib.contextmanager
+def _as_file(model: bytes) -> Iterator[str | bytes]:
+    """A path in memory, because onnxruntime keeps bytes as long as the session lives; bytes where there is none."""
+    if not hasattr(os, "memfd_create"):
+        yield model
+        return
+    with os.fdopen(os.memfd_create("model"), "wb") as file:
+        file.write(model)
+        file.flush()
+        yield f"/proc/self/fd/{file.fileno()}"
 
 
 def providers(device: Device) -> list[str]:

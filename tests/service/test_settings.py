@@ -53,7 +53,11 @@ def test_settings_cannot_be_changed() -> None:
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "service", "--port", "0", *arguments], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", "service", "--port", "0", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 

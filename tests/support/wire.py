@@ -101,7 +101,9 @@ class Connection(wire.Connection):
         config = uvicorn.Config(
             app, lifespan="off", log_config=None, access_log=False, ws="none", timeout_keep_alive=timeout_keep_alive
         )
-        super().__init__(config, state or ServerState(), {"routes": app.state.routes, "metrics": app.state.metrics}, loop)
+        super().__init__(
+            config, state or ServerState(), {"routes": app.state.routes, "metrics": app.state.metrics}, loop
+        )
         self.wire = Wire(self)
         self.connection_made(self.wire)
 

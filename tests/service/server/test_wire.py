@@ -50,10 +50,10 @@ class Verbs:
         )
 
     def _plan_echo(self, form: Any, request: Request, backend: Any) -> Job:
-        return Job(self._echo, "echo", request.body.take(), rows=1, cost_s=INLINE_S, timeout_s=60)
+        return Job(self._echo, "echo", bytes(request.body.content), rows=1, cost_s=INLINE_S, timeout_s=60)
 
     def _plan_work(self, form: Any, request: Request, backend: Any) -> Job:
-        return Job(self._work, None, request.body.take(), rows=1, cost_s=LONG_S, timeout_s=60)
+        return Job(self._work, None, bytes(request.body.content), rows=1, cost_s=LONG_S, timeout_s=60)
 
     def _plan_given(self, form: Any, request: Request, backend: Any) -> Job:
         return Job(lambda items: [self.reply() for _ in items], None, None, rows=1, cost_s=INLINE_S, timeout_s=60)
@@ -724,7 +724,7 @@ class Stream:
         self._fails_at = fails_at
 
     def reply(self) -> Reply:
-        return StreamReply("text/plain", self._pieces(), self._count)
+        return StreamReply(200, "text/plain", b"", (), self._pieces(), self._count)
 
     async def _pieces(self) -> AsyncGenerator[bytes, None]:
         try:
