@@ -17,9 +17,9 @@ def test_defaults_need_nothing() -> None:
 
 
 def test_a_flag_beats_its_variable_and_a_variable_the_default() -> None:
-    environment = {"VAE_PORT": "9001", "VAE_MAX_BATCH_ROWS": "7", "PATH": "untouched"}
+    environment = {"VAE_PORT": "9001", "VAE_MAX_BATCH_ROWS": "9", "PATH": "untouched"}
     chosen = settings.load(["--port", "9002"], environment)
-    assert (chosen.port, chosen.max_batch_rows) == (9002, 7)
+    assert (chosen.port, chosen.max_batch_rows) == (9002, 9)
 
 
 def test_every_mistake_is_named_at_once_with_its_source_and_value() -> None:
@@ -41,14 +41,14 @@ def test_every_mistake_is_named_at_once_with_its_source_and_value() -> None:
     assert len(detail.splitlines()) == 5
 
 
-def test_a_queue_that_can_not_hold_one_request_is_refused() -> None:
+def test_a_queue_that_cannot_hold_one_request_is_refused() -> None:
     with pytest.raises(SettingsError, match="max_queue_rows"):
         settings.load(["--max-queue-rows", "10"], {})
 
 
-def test_settings_can_not_be_changed() -> None:
+def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        settings.load([], {}).port = 1  # type: ignore[misc]
+        settings.load([], {}).port = 1
 
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -73,20 +73,20 @@ def test_bad_settings_stop_the_start_with_status_2() -> None:
 
 
 def test_a_directory_without_bundles_stops_the_start_with_status_3(tmp_path: Path) -> None:
-    done = run("--models-dir", str(tmp_path))
+    done = run("--port", "0", "--models-dir", str(tmp_path))
     assert done.returncode == 3
     assert "No bundle" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_cuda_that_is_not_there_stops_the_start_with_status_3(tiny_models: Path) -> None:
-    done = run("--models-dir", str(tiny_models), "--default-model", "tiny-vae", "--device", "cuda")
+    done = run("--port", "0", "--models-dir", str(tiny_models), "--default-model", "tiny-vae", "--device", "cuda")
     assert done.returncode == 3
     assert "CUDA" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_a_default_model_that_is_not_there_stops_the_start(tiny_models: Path) -> None:
-    done = run("--models-dir", str(tiny_models), "--default-model", "digits")
+    done = run("--port", "0", "--models-dir", str(tiny_models), "--default-model", "digits")
     assert done.returncode == 3
     assert "tiny-vae/1" in done.stderr
