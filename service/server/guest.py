@@ -30,4 +30,5 @@ class Guest(HttpToolsProtocol):
         """No timer, no next request: both are the connection's."""
         self.server_state.total_requests += 1
         self.server_state.connections.discard(self)
+        self.flow.resume_reading()  # paused by a long body that was not read
         self._done()

@@ -513,6 +513,16 @@ async def test_a_compressed_body_is_refused_and_dropped_and_its_connection_goes_
         assert answer[2] == b"plain"
 
 
+async def test_a_guest_that_reads_no_body_leaves_its_connection_open_for_the_next_request(app: FastAPI) -> None:
+    """uvicorn's protocol pauses reading where a body is longer than it likes."""
+    connection = Connection(app)
+    connection.data_received(request("/livez", bytes(200 * KB)))
+    assert (await connection.answer())[0] == 405
+    assert connection.wire.is_reading()
+    connection.data_received(LIVEZ)
+    assert (await connection.answer("GET"))[2] == LIVE
+
+
 # What is not HTTP
 
 BAD_HEADS = {
