@@ -73,7 +73,8 @@ class Head:
 
     def alone(self, body: bytes) -> bytes:
         """This head and a body as one plain message, without what concerned the connection it came on."""
-        lines = [b"%b %b HTTP/%b\r\n" % (self.method, self._url, self.version.encode())]
+        target = self.path + b"?" + self.query_string if self.query_string else self.path
+        lines = [b"%b %b HTTP/%b\r\n" % (self.method, target, self.version.encode())]
         lines += [b"%b: %b\r\n" % header for header in self.headers if header[0] not in _FRAMING]
         if not self.keep_alive:
             lines.append(b"connection: close\r\n")

@@ -579,6 +579,29 @@ async def test_a_good_request_is_answered_before_what_comes_behind_it_is_refused
     connection.leave()
 
 
+TARGETS = {
+    "absolute without a path": (b"GET http://test HTTP/1.1", 404),
+    "absolute with a query alone": (b"GET http://test?a=b HTTP/1.1", 404),
+    "absolute": (b"GET http://test/livez HTTP/1.1", 200),
+    "fragment": (b"GET /livez#part HTTP/1.1", 200),
+    "asterisk": (b"OPTIONS * HTTP/1.1", 404),
+    "bad escape": (b"GET /%zz HTTP/1.1", 404),
+    "escape": (b"GET /live%7A HTTP/1.1", 200),
+    "not UTF-8": (b"GET /%ff HTTP/1.1", 404),
+}
+
+
+@pytest.mark.parametrize(("line", "status"), TARGETS.values(), ids=TARGETS)
+async def test_any_form_of_target_is_answered_and_the_connection_goes_on(
+    app: FastAPI, line: bytes, status: int
+) -> None:
+    connection = Connection(app)
+    connection.data_received(line + b"\r\nHost: test\r\n\r\n" + echo(b"next"))
+    first, second = await connection.answers("GET", "POST")
+    assert (first[0], second[2]) == (status, b"next")
+    assert dict(first[1])[b"content-type"] == (b"application/json" if status == 200 else b"application/problem+json")
+
+
 # Clients that read slowly
 
 
