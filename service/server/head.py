@@ -71,12 +71,15 @@ class Head:
         self.version: str = self._parser.get_http_version()
         self.keep_alive: bool = self._parser.should_keep_alive()
 
-    def alone(self, body: bytes) -> bytes:
-        """This head and a body as one plain message, without what concerned the connection it came on."""
+    def alone(self, body: bytes, keep_alive: bool) -> bytes:
+        """This head and a body as one plain message, without what concerned the connection it came on.
+
+        keep_alive: whether that connection goes on after the answer.
+        """
         target = self.path + b"?" + self.query_string if self.query_string else self.path
         lines = [b"%b %b HTTP/%b\r\n" % (self.method, target, self.version.encode())]
         lines += [b"%b: %b\r\n" % header for header in self.headers if header[0] not in _FRAMING]
-        if not self.keep_alive:
+        if not keep_alive:
             lines.append(b"connection: close\r\n")
         if body:
             lines.append(b"content-length: %d\r\n" % len(body))

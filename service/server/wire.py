@@ -208,7 +208,7 @@ class Connection(asyncio.Protocol):
         else:
             self._guest = Guest(self._config, self._state, self._app_state, self._loop, self._end_guest)
             self._guest.connection_made(self._transport)
-            self._guest.data_received(self._head.alone(self._body.take()))
+            self._guest.data_received(self._head.alone(self._body.take(), self._keep_alive))
 
     # Answers
 

@@ -230,6 +230,16 @@ def test_a_short_head_that_comes_again_is_parsed_once() -> None:
     assert parse(long) is not parse(long)
 
 
+def test_a_head_alone_is_a_plain_message_with_its_body() -> None:
+    offers = (b"Connection: Upgrade", b"Upgrade: h2c", b"Expect: 100-continue", b"Transfer-Encoding: chunked")
+    read = parse(head(b"POST http://test/nothing?a=b#c HTTP/1.1", HOST, b"X: \xff", *offers))
+    alone = read.alone(b"body", keep_alive=True)
+    assert alone == b"POST /nothing?a=b HTTP/1.1\r\nhost: test\r\nx: \xff\r\ncontent-length: 4\r\n\r\nbody"
+    again = parse(alone.removesuffix(b"body"))
+    assert (again.path, again.query_string, again.length, again.keep_alive) == (b"/nothing", b"a=b", 4, True)
+    assert parse(read.alone(b"", keep_alive=False)).keep_alive is False
+
+
 # Where it ends
 
 

@@ -874,6 +874,7 @@ BEGUN = {
     "guest": (LIVEZ, b"", "GET", LIVE),
     "stream": (GIVEN, b"", "GET", b"xxxxx"),
     "half a body": (echo(b"half"), b"half", "POST", b"half"),
+    "half a body for a guest": (request("/nothing", b"half"), b"half", "POST", None),
 }
 
 
