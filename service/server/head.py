@@ -111,13 +111,14 @@ class Head:
             elif name == b"transfer-encoding":
                 coding = coding + b"," + value if coding else value
             elif name == b"expect":
-                self.expects_continue = value.lower() == b"100-continue"
+                self.expects_continue = value.lower() == b"100-continue" and self.version != "1.0"
         if hosts != 1 and (hosts or self.version == "1.1"):
             raise MalformedRequest("An HTTP/1.1 request has one Host header.")
         if coding:
             if coding.strip().lower() != b"chunked":
                 raise UnsupportedTransferCoding("The only transfer coding accepted is chunked.")
             self.length = None
+            self.keep_alive = self.keep_alive and self.version != "1.0"  # RFC 9112, section 6.1
 
 
 _parse_cached = functools.lru_cache(maxsize=256)(Head)  # clients send the same few, again and again

@@ -146,6 +146,7 @@ def test_a_request_has_one_host_and_only_http_1_0_has_none(
         (b"1.0", (b"Connection: keep-alive",), True),
         (b"1.0", (b"Connection: Keep-Alive, x",), True),
         (b"1.0", (b"Connection: close",), False),
+        (b"1.0", (b"Connection: keep-alive", b"Transfer-Encoding: chunked"), False),  # 6.1
     ],
 )
 @pytest.mark.parametrize("length", [b"0", b"5"])
@@ -210,6 +211,7 @@ def test_a_length_that_could_be_read_in_two_ways_is_refused(lines: tuple[bytes, 
         (b"1.1", b"100-continue", True),
         (b"1.1", b"100-Continue", True),
         (b"1.1", b"something", False),
+        (b"1.0", b"100-continue", False),  # RFC 9110, 10.1.1
     ],
 )
 def test_whether_the_client_waits_to_be_asked_for_its_body(version: bytes, value: bytes, expects: bool) -> None:

@@ -416,6 +416,15 @@ async def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(app: FastAP
         assert (await connection.answer())[0] == {"/echo": 200, "/nothing": 404}[target]
 
 
+async def test_http_1_0_is_not_asked_for_its_body(app: FastAPI) -> None:
+    """RFC 9110, 10.1.1: its clients do not know interim answers."""
+    connection = Connection(app)
+    connection.data_received(echo(b"body", "Expect: 100-continue", version="1.0")[:-4])
+    assert connection.wire.writes == []
+    connection.data_received(b"body")
+    assert (await connection.answer())[2] == b"body"
+
+
 @pytest.mark.parametrize("target", ["/echo", "/nothing"])
 @pytest.mark.parametrize(
     ("headers", "problem"),
