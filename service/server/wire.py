@@ -154,7 +154,11 @@ class Connection(asyncio.Protocol):
                 if not self._read_body():
                     return
         except ServiceError as error:
-            self._refuse(self._routes.problem(error))
+            if self._head is None:
+                self._refuse(self._routes.problem(error))
+            else:
+                self._body.refusal = error
+                self._begin(is_whole=False)
 
     def _read_head(self) -> bool:
         """Whether it has come whole."""
@@ -193,14 +197,16 @@ class Connection(asyncio.Protocol):
             waits_in_vain = self._head and self._head.expects_continue and self._body.refusal
             if not self._body.is_too_large and not waits_in_vain:
                 return False
-            self._keep_alive = False  # the rest of the body looks like a request
-            self._is_discarding = True
-        self._is_answering = True
-        self._begin()
+        self._begin(is_whole)
         return True
 
-    def _begin(self) -> None:
+    def _begin(self, is_whole: bool) -> None:
+        """is_whole: whether all of the body has come; where not, it is refused."""
         assert self._head
+        self._is_answering = True
+        if not is_whole:
+            self._keep_alive = False  # the rest of the body looks like a request
+            self._is_discarding = True
         if self._route and self._request:
             self._job = self._routes.submit(self._route, self._request, self._answer)
         elif self._body.refusal:

@@ -588,6 +588,29 @@ async def test_a_good_request_is_answered_before_what_comes_behind_it_is_refused
     connection.leave()
 
 
+BAD_CHUNKS = {
+    "no size": chunked(b"good", end=b"xyz\r\n"),
+    "a size that does not fit": chunked(b"good", end=b"3\r\ntoo long\r\n"),
+    "a line without end": chunked(b"good", end=b"0" * 5000),
+}
+
+
+@pytest.mark.parametrize("sent", BAD_CHUNKS.values(), ids=BAD_CHUNKS)
+@pytest.mark.parametrize("target", ["/echo", "/nothing"])
+async def test_chunks_that_cannot_be_read_are_refused_once_and_their_connection_ends(
+    app: FastAPI, metrics: Metrics, verbs: Verbs, sent: bytes, target: str
+) -> None:
+    connection = Connection(app)
+    connection.data_received(sent.replace(b"/echo", target.encode()))
+    answer = await connection.answer()
+    assert code(answer) == (400, "malformed_request")
+    assert CLOSE in answer[1]
+    assert connection.wire.has_ended
+    connection.leave()
+    assert verbs.computed == []
+    assert counts(metrics) == {("/echo" if target == "/echo" else "none", 400): 1}
+
+
 TARGETS = {
     "absolute without a path": (b"GET http://test HTTP/1.1", 404),
     "absolute with a query alone": (b"GET http://test?a=b HTTP/1.1", 404),
