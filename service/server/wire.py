@@ -148,7 +148,7 @@ class Connection(asyncio.Protocol):
     def _read(self) -> None:
         """Requests and parts of them from what has come."""
         try:
-            while self._has_unread() and not self._is_busy() and not self._is_discarding:
+            while self._has_unread() and not (self._is_busy() or self._is_discarding or self._transport.is_closing()):
                 if self._head is None and not self._read_head():
                     return
                 if not self._read_body():

@@ -401,6 +401,15 @@ async def test_nothing_is_begun_behind_a_request_that_closes(
     assert b"too late" not in verbs.computed
 
 
+async def test_nothing_is_begun_behind_a_refusal_that_closes(app: FastAPI, metrics: Metrics) -> None:
+    """A refusal is there at once, so it has no turn of the event loop to itself."""
+    connection = Connection(app)
+    connection.data_received(request("/given?nonsense=1", None, "Connection: close") + echo(b"too late"))
+    assert code(await connection.answer("GET"))[0] == 422
+    await connection.wire.closed()
+    assert counts(metrics) == {("/given", 422): 1}
+
+
 # Bodies
 
 
