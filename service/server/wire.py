@@ -97,6 +97,8 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """A client that sends no more may still read."""
         self._has_ended = True
+        if not self._is_busy():
+            self._read()  # a request whose turn has come may have come whole
         return self._is_busy()
 
     def pause_writing(self) -> None:

@@ -864,6 +864,20 @@ async def test_a_job_whose_client_left_is_not_computed(app: FastAPI, verbs: Verb
 # Clients that send no more
 
 
+async def test_a_client_that_sends_no_more_gets_all_its_answers(app: FastAPI, verbs: Verbs) -> None:
+    """Whichever turn of the event loop brings its end."""
+    verbs.reply = Stream(3).reply
+    for turn in range(TURNS):
+        connection = Connection(app)
+        connection.data_received(echo(b"1") + GIVEN + request("/given?nonsense=1") + LIVEZ + echo(b"2"))
+        await turns(turn)
+        connection.send_no_more()
+        answers = await connection.answers("POST", "GET", "GET", "GET", "POST")
+        assert [answer[0] for answer in answers] == [200, 200, 422, 200, 200]
+        assert [answers[i][2] for i in (0, 1, 3, 4)] == [b"1", b"xxx", LIVE, b"2"]
+        await connection.wire.closed()
+
+
 async def test_a_client_that_sends_no_more_and_reads_late_gets_its_answers(app: FastAPI) -> None:
     connection = Connection(app)
     connection.pause_writing()
