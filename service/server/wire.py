@@ -135,8 +135,8 @@ class Connection(asyncio.Protocol):
     def shutdown(self) -> None:
         """The server stops: what has begun is answered, and then the connection is closed."""
         self._keep_alive = False
-        if self._head is None and not self._is_busy():
-            self._transport.close()
+        if self._head is None:
+            self._transport.close()  # once its client has read what was written
 
     # Requests
 

@@ -924,6 +924,16 @@ async def test_a_server_that_stops_closes_connections_without_a_request(app: Fas
         assert connection.wire.writes == []
 
 
+async def test_a_server_that_stops_does_not_wait_for_a_client_that_still_reads_its_answer(app: FastAPI) -> None:
+    """The transport closes once all is read; the client may not close by itself."""
+    connection = Connection(app)
+    connection.data_received(echo(b"large"))
+    await connection.answer()
+    connection.pause_writing()
+    connection.shutdown()
+    assert connection.wire.is_closing()
+
+
 BEGUN = {
     "verb": (request("/work", b"begun"), b"", "POST", b"begun"),
     "guest": (LIVEZ, b"", "GET", LIVE),
