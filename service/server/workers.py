@@ -128,11 +128,13 @@ async def _models(process: Process, settings: str) -> str:
 async def _until_silent(process: Process) -> None:
     """Returns once the worker has ended, or has not said for too long that it is well."""
     assert process.stdout
-    with contextlib.suppress(TimeoutError):
-        while await asyncio.wait_for(process.stdout.readline(), _SILENT_S):
-            pass
-        return
-    _logger.error("worker %d hangs", process.pid)
+    line = b"{}"
+    try:
+        while line:
+            async with asyncio.timeout(_SILENT_S):  # wait_for loses a cancellation that comes together with a line
+                line = await process.stdout.readline()
+    except TimeoutError:
+        _logger.error("worker %d hangs", process.pid)
 
 
 async def _end(process: Process, *, at_once: bool = False) -> int:
@@ -144,7 +146,8 @@ async def _end(process: Process, *, at_once: bool = False) -> int:
         if process.returncode is None:
             process.kill() if at_once else process.terminate()
     try:
-        await asyncio.wait_for(process.communicate(b""), _STOP_S)
+        async with asyncio.timeout(_STOP_S):
+            await process.communicate(b"")
     except TimeoutError:
         process.kill()
         await process.communicate(b"")

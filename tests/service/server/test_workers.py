@@ -192,6 +192,16 @@ def test_a_worker_that_falls_silent_is_killed_and_replaced(
     assert caplog.text.count("ended with status -9") == 1
 
 
+def test_a_worker_that_speaks_up_now_and_then_is_left_alone(
+    scripts: Scripts, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_SILENT_S", 2.0)
+    beats = "for beat in 1 2 3 4 5 6; do sleep 0.5; echo '{}'; done\n"  # for longer than it may be silent
+    assert scripts.run(READY + beats + STOP_ALL) == 0
+    assert not caplog.records
+    assert len(scripts.settings.read_text().splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("script", "detail"),
     [
@@ -214,6 +224,14 @@ def test_a_later_worker_that_cannot_start_is_tried_again(scripts: Scripts, caplo
     assert scripts.run(script) == 0
     assert caplog.text.count("cannot start: no memory") == 1
     assert pauses(caplog) == [0.0, 0.01]
+
+
+def test_a_stop_is_not_lost_where_it_comes_together_with_a_worker_s_word(
+    scripts: Scripts, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_SILENT_S", 0.3)  # else nothing happens any more
+    assert scripts.run(READY + "sleep 0.1; echo '{}'\n" + STOP_ALL) == 0
+    assert not caplog.records
 
 
 def test_a_worker_that_does_not_stop_is_killed(scripts: Scripts, monkeypatch: pytest.MonkeyPatch) -> None:
