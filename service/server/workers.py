@@ -97,8 +97,10 @@ async def _keep(start: _Start, started: list[Process], ready: Callable[[str], No
         status = await _end(process, at_once=True)
         started.remove(process)
         _forget(start.metrics_dir, process.pid)
-        pauses = 0 if time.monotonic() - began > _LASTING_S else min(pauses + 1, len(_PAUSES_S) - 1)
-        pause_s = _PAUSES_S[max(0, pauses - 1)]
+        if time.monotonic() - began > _LASTING_S:
+            pauses = 0
+        pause_s = _PAUSES_S[min(pauses, len(_PAUSES_S) - 1)]
+        pauses += 1
         _logger.error("worker %d ended with status %d; another takes its place in %g s", process.pid, status, pause_s)
         await asyncio.sleep(pause_s)
 

@@ -175,6 +175,15 @@ def test_workers_share_a_directory_for_metrics_which_is_gone_with_them(scripts: 
     assert not Path(argument).exists()
 
 
+def test_a_worker_that_dies_again_and_again_is_replaced_after_longer_and_longer_pauses(
+    scripts: Scripts, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert scripts.run(READY + f"[ $number -le 6 ] && exit 7\n{STOP_ALL}") == 0
+    assert pauses(caplog) == [0.0, 0.01, 0.02, 0.03, 0.03, 0.03]
+    assert caplog.text.count("ended with status 7") == 6
+    assert scripts.ready == ["tiny/1"]
+
+
 def test_a_worker_that_lived_long_is_replaced_at_once(
     scripts: Scripts, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
