@@ -232,6 +232,7 @@ def test_a_later_worker_that_cannot_start_is_tried_again(scripts: Scripts, caplo
     script = f"[ $number = 2 ] && {{ {fail}; }}\n{READY}[ $number = 1 ] && exit 7\n{STOP_ALL}"
     assert scripts.run(script) == 0
     assert caplog.text.count("cannot start: no memory") == 1
+    assert re.findall(r"ended with status (\S+);", caplog.text) == ["7", "3"]
     assert pauses(caplog) == [0.0, 0.01]
 
 
