@@ -71,6 +71,8 @@ async def _supervise(count: int, start: _Start, ready: Callable[[str], None]) ->
                 keeper.cancel()
     finally:  # not in the keepers, which a second failure would cancel while they wait for a worker's end
         start.listener.close()  # a client that comes now is refused, not left waiting
+        for process in started:
+            _signal(process, signal.SIGTERM)
         await asyncio.gather(*map(_end, started))
 
 
@@ -94,7 +96,7 @@ async def _keep(start: _Start, started: list[Process], ready: Callable[[str], No
             if is_first:
                 raise
             _logger.error("worker %d cannot start: %s", process.pid, error.detail)
-        status = await _end(process, at_once=True)
+        status = await _end(process)
         started.remove(process)
         _forget(start.metrics_dir, process.pid)
         if time.monotonic() - began > _LASTING_S:
@@ -128,29 +130,36 @@ async def _models(process: Process, settings: str) -> str:
 
 
 async def _until_silent(process: Process) -> None:
-    """Returns once the worker has ended, or has not said for too long that it is well."""
+    """Returns once the worker has ended. Kills one that has not said for too long that it is well."""
     assert process.stdout
-    with contextlib.suppress(TimeoutError):
-        while await asyncio.wait_for(process.stdout.readline(), _SILENT_S):
-            pass
-        return
-    _logger.error("worker %d hangs", process.pid)
+    line = b"{}"
+    try:
+        while line:
+            async with asyncio.timeout(_SILENT_S):  # wait_for loses a cancellation that comes together with a line
+                line = await process.stdout.readline()
+    except TimeoutError:
+        _logger.error("worker %d hangs", process.pid)
+        _signal(process, signal.SIGKILL)
 
 
-async def _end(process: Process, *, at_once: bool = False) -> int:
-    """Ends a worker, if it has not ended, and gives its status.
+async def _end(process: Process) -> int:
+    """The status of a worker that ends. Kills one that takes too long.
 
     Also closes its pipes: one left open outlives the event loop, which is reported as a traceback.
     """
-    with contextlib.suppress(ProcessLookupError):
-        if process.returncode is None:
-            process.kill() if at_once else process.terminate()
     try:
-        await asyncio.wait_for(process.communicate(b""), _STOP_S)
+        async with asyncio.timeout(_STOP_S):
+            await process.communicate(b"")
     except TimeoutError:
-        process.kill()
+        _signal(process, signal.SIGKILL)
         await process.communicate(b"")
     return await process.wait()
+
+
+def _signal(process: Process, number: signal.Signals) -> None:
+    """Only where needed: a signal to one that has just died takes its status from asyncio, which then reports 255."""
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(number)
 
 
 def _forget(metrics_dir: Path, pid: int) -> None:

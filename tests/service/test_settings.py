@@ -77,20 +77,20 @@ def test_bad_settings_stop_the_start_with_status_2() -> None:
 
 
 def test_a_directory_without_bundles_stops_the_start_with_status_3(tmp_path: Path) -> None:
-    done = run("--models-dir", str(tmp_path))
+    done = run("--port", "0", "--models-dir", str(tmp_path))
     assert done.returncode == 3
     assert "No bundle" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_cuda_that_is_not_there_stops_the_start_with_status_3(tiny_models: Path) -> None:
-    done = run("--models-dir", str(tiny_models), "--default-model", "tiny-vae", "--device", "cuda")
+    done = run("--port", "0", "--models-dir", str(tiny_models), "--default-model", "tiny-vae", "--device", "cuda")
     assert done.returncode == 3
     assert "CUDA" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_a_default_model_that_is_not_there_stops_the_start(tiny_models: Path) -> None:
-    done = run("--models-dir", str(tiny_models), "--default-model", "digits")
+    done = run("--port", "0", "--models-dir", str(tiny_models), "--default-model", "digits")
     assert done.returncode == 3
     assert "tiny-vae/1" in done.stderr

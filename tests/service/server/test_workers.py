@@ -232,7 +232,16 @@ def test_a_later_worker_that_cannot_start_is_tried_again(scripts: Scripts, caplo
     script = f"[ $number = 2 ] && {{ {fail}; }}\n{READY}[ $number = 1 ] && exit 7\n{STOP_ALL}"
     assert scripts.run(script) == 0
     assert caplog.text.count("cannot start: no memory") == 1
+    assert re.findall(r"ended with status (\S+);", caplog.text) == ["7", "3"]
     assert pauses(caplog) == [0.0, 0.01]
+
+
+def test_a_stop_is_not_lost_where_it_comes_together_with_a_worker_s_word(
+    scripts: Scripts, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_SILENT_S", 0.3)  # else nothing happens any more
+    assert scripts.run(READY + "sleep 0.1; echo '{}'\n" + STOP_ALL) == 0
+    assert not caplog.records
 
 
 def test_a_worker_that_does_not_stop_is_killed(scripts: Scripts, monkeypatch: pytest.MonkeyPatch) -> None:
