@@ -1,4 +1,4 @@
-"""Clients that leave without a word: their work ends, nothing is told as a bug, and the others go on."""
+"""Clients that leave without a word: their work ends, nothing is reported as a bug, and the others go on."""
 
 import pytest
 

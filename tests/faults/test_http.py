@@ -45,7 +45,7 @@ garbage = pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
 
 
 def assert_refused(connection: Connection, answer: Answer, status: int = 400) -> None:
-    """As every error is told; and nothing more is read from a client that can not be understood."""
+    """As every error is told; and nothing more is read from a client that cannot be understood."""
     assert (answer.status, answer.headers["content-type"]) == (status, "application/problem+json")
     assert (answer.json["status"], answer.headers["connection"]) == (status, "close")
     assert answer.json["code"]
