@@ -182,6 +182,9 @@ class Clock:
                 first[2]()
         self._now = end
 
+    def is_waited_for(self) -> bool:
+        return any(not timer.cancelled() for _, timer, _ in self._timers)
+
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
         return cast(asyncio.AbstractEventLoop, self)
@@ -791,18 +794,22 @@ async def test_a_stream_ends_with_its_client(app: FastAPI, verbs: Verbs, metrics
     assert counts(metrics) == {("/given", 200): 1}
 
 
+@pytest.mark.parametrize("writes", [0, 10])
 async def test_a_stream_that_the_server_gives_up_cuts_its_connection(
-    app: FastAPI, verbs: Verbs, metrics: Metrics
+    app: FastAPI, verbs: Verbs, metrics: Metrics, writes: int
 ) -> None:
-    """As uvicorn does it with what takes too long when it stops."""
+    """As uvicorn does it with what takes too long when it stops; perhaps before the stream has begun."""
     verbs.reply = Stream(1000).reply
     state = ServerState()
     connection = Connection(app, state)
     connection.data_received(GIVEN)
-    await connection.wire.written(10)
+    while not state.tasks:
+        await asyncio.sleep(0)
+    await connection.wire.written(writes)
     for task in state.tasks:
         task.cancel()
     await connection.wire.closed()
+    assert (connection.wire.writes == []) == (writes == 0)
     assert not state.tasks
     assert counts(metrics) == {("/given", 200): 1}
 
@@ -848,6 +855,20 @@ async def test_a_client_may_leave_at_any_turn_and_is_counted_once(
     assert {status for name, status in counted if name == route} <= {200, 422, 499}
 
 
+async def test_a_guest_that_waits_for_its_client_to_read_ends_with_it(app: FastAPI, metrics: Metrics) -> None:
+    state = ServerState()
+    connection = Connection(app, state)
+    connection.data_received(LIVEZ)
+    connection.pause_writing()
+    await turns()
+    assert state.tasks
+    connection.leave()
+    await turns()
+    assert not state.tasks
+    assert connection.wire.writes == []
+    assert sum(counts(metrics).values()) == 1
+
+
 async def test_a_job_whose_client_left_is_not_computed(app: FastAPI, verbs: Verbs, metrics: Metrics) -> None:
     first, second, third = Connection(app), Connection(app), Connection(app)
     for connection, body in ((first, b"first"), (second, b"second"), (third, b"third")):
@@ -888,6 +909,19 @@ async def test_a_client_that_sends_no_more_and_reads_late_gets_its_answers(app: 
     connection.resume_writing()
     assert [answer[2] for answer in await connection.answers("POST", "GET")] == [b"1", LIVE]
     await connection.wire.closed()
+
+
+@pytest.mark.parametrize("half", [LIVEZ[:-2], echo(b"body")[:-2]])
+@both_ways
+async def test_a_client_that_sends_no_more_within_the_next_request_gets_its_answer_and_an_end(
+    app: FastAPI, sent: bytes, method: str, body: bytes, half: bytes
+) -> None:
+    connection = Connection(app)
+    connection.data_received(sent + half)
+    connection.send_no_more()
+    assert (await connection.answer(method))[2] == body
+    await connection.wire.closed()
+    assert connection.wire.writes == []
 
 
 @pytest.mark.parametrize("sent", [b"", LIVEZ[:-2], echo(b"body")[:-2], chunked(b"body")[:-2]])
@@ -997,7 +1031,7 @@ async def test_a_connection_is_not_idle_while_it_is_answered(app: FastAPI, verbs
     connection = Connection(app, loop=clock.loop, timeout_keep_alive=10)
     connection.data_received(request(target, b"x"))
     await turns()
-    clock.advance(100)
+    clock.advance(105)
     assert not connection.wire.is_closing()
     verbs.may_work.set()
     may_answer.set()
@@ -1006,6 +1040,16 @@ async def test_a_connection_is_not_idle_while_it_is_answered(app: FastAPI, verbs
     assert not connection.wire.is_closing()
     clock.advance(10)
     assert connection.wire.is_closing()
+
+
+async def test_a_connection_that_is_over_leaves_no_timer(app: FastAPI) -> None:
+    clock = Clock()
+    connection = Connection(app, loop=clock.loop)
+    connection.data_received(echo(b"x"))
+    await connection.answer()
+    assert clock.is_waited_for()
+    connection.leave()
+    assert not clock.is_waited_for()
 
 
 async def test_a_request_that_stays_unfinished_is_given_up(app: FastAPI, metrics: Metrics) -> None:
