@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from service.codecs.images import ImageLimits, decode  # noqa: E402
+from service.codecs.files.images import ImageLimits, decode  # noqa: E402
 from service.errors import InvalidImage  # noqa: E402
 
 CELL, GAP, NAMES, TITLES = 168, 14, 170, 34  # pixels of the figure

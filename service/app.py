@@ -16,7 +16,7 @@ from service.api.backend import Backend, RequestLimits
 from service.api.routes import ROUTES, Route, Routes
 from service.api.schemas import Limits
 from service.codecs import npy
-from service.codecs.header import ImageLimits
+from service.codecs.files.header import ImageLimits
 from service.engine.door import Door
 from service.engine.model import Model
 from service.engine.registry import Registry

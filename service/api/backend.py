@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from service.api.schemas import Limits
-from service.codecs.header import ImageLimits
+from service.codecs.files.header import ImageLimits
+from service.codecs.files.images import Fit, Invert
 from service.codecs.image_body import ImageOptions
-from service.codecs.images import Fit, Invert
 from service.engine.door import Door
 from service.engine.registry import Registry
 

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from service.codecs import content_type, digit_png, images, multipart, npy, rows
+from service.codecs import content_type, multipart, npy, rows
+from service.codecs.files import digit_png, images
+from service.codecs.files.header import ImageLimits
 from service.codecs.framing import Fit, FloatArray
-from service.codecs.header import ImageLimits
 from service.codecs.ink import Invert, as_ink
 from service.errors import InvalidImage, InvalidInput, ServiceError
 

@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from service.codecs import images, npy
+from service.codecs import npy
+from service.codecs.files import images
 
 JSON: Final = "application/json"
 PNG: Final = "image/png"

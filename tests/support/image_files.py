@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from service.codecs.images import Fit, FloatArray, ImageLimits, Invert, decode
+from service.codecs.files.images import Fit, FloatArray, ImageLimits, Invert, decode
 from tests.support import digits
 
 Samples = npt.NDArray[Any]  # whole numbers (h, w) or (h, w, channels)

@@ -17,7 +17,7 @@ from service.api.schemas import Limits
 from service.api.verbs import group
 from service.api.verbs.form import Form, fact_headers, form
 from service.api.verbs.group import Found, Item
-from service.codecs.header import ImageLimits
+from service.codecs.files.header import ImageLimits
 from service.codecs.outputs import JSON, NPY, PNG, RAW, ZIP, RenderOptions
 from service.engine.door import Door
 from service.engine.job import Job

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from PIL import Image
 
-from service.codecs import digit_png, images
+from service.codecs.files import digit_png, images
+from service.codecs.files.images import Fit, ImageLimits, Invert
+from service.codecs.files.png import write
 from service.codecs.image_body import ImageBody, ImageOptions, read_images
-from service.codecs.images import Fit, ImageLimits, Invert
 from service.codecs.npy import write_npy
-from service.codecs.png import write
 from service.errors import InvalidImage, InvalidInput, ServiceError, TooManyRows, UnsupportedMediaType
 from tests.support import digits
 from tests.support.image_files import DIGIT, LIMITS, RGB, SIGNATURE, header, jpeg, png, random_samples, saved

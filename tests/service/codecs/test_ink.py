@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 
+from service.codecs.files.images import Invert
+from service.codecs.files.png import write
 from service.codecs.framing import FloatArray, frame
-from service.codecs.images import Invert
 from service.codecs.ink import as_ink
-from service.codecs.png import write
 from tests.support import digits, image_files
 from tests.support.image_files import DIGIT, GREY_ALPHA, Samples, pixels, png, unit
 

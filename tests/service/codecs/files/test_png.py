@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 import pytest
 
-from service.codecs.png import read, write
+from service.codecs.files.png import read, write
 from service.errors import ImageTooLarge, InvalidImage
 from tests.support.image_files import (
     GREY,

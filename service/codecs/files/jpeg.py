@@ -5,7 +5,7 @@ ITU-T T.81 annex B; Adobe's APP14, Technical Note 5116. Of several pictures (CIP
 
 import re
 
-from service.codecs.header import Header, ImageLimits, read_orientation
+from service.codecs.files.header import Header, ImageLimits, read_orientation
 from service.errors import InvalidImage
 
 MAGIC = b"\xff\xd8\xff"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from PIL import Image
 
-from service.codecs import images
-from service.codecs.images import encode_grid, encode_pngs, grid
+from service.codecs.files import images
+from service.codecs.files.images import encode_grid, encode_pngs, grid
 from service.errors import InvalidImage
 from tests.support.image_files import (
     BLOCKS,

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from isal import isal_zlib
 
-from service.codecs.header import Header, ImageLimits, read_orientation
+from service.codecs.files.header import Header, ImageLimits, read_orientation
 from service.errors import InvalidImage
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

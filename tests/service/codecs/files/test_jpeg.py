@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from PIL import Image
 
-from service.codecs.jpeg import MAGIC, MAX_SCANS, MAX_SEGMENTS, pixels, read
+from service.codecs.files.jpeg import MAGIC, MAX_SCANS, MAX_SEGMENTS, pixels, read
 from service.errors import ImageTooLarge, InvalidImage
 from tests.support.image_files import LIMITS, adobe, exif, jpeg, segment
 

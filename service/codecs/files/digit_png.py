@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from service.codecs import png
+from service.codecs.files import png
+from service.codecs.files.header import ImageLimits
 from service.codecs.framing import SIDE
-from service.codecs.header import ImageLimits
 
 MAX_BYTES = 1024  # not compressed at all such a file has 900; so few inflate to a megabyte at most
 HEAD = png.grey_head(SIDE, SIDE)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from PIL import Image
 
-from service.codecs.images import ImageLimits, decode
+from service.codecs.files.images import ImageLimits, decode
 from service.errors import ImageTooLarge, InvalidImage, ServiceError, UnsupportedImageFormat
 from tests.support.image_files import (
     BLOCKS,
@@ -205,7 +205,7 @@ BOMB_SCRIPT = """
 import sys
 from pathlib import Path
 from service.errors import ServiceError
-from service.codecs.images import ImageLimits, decode
+from service.codecs.files.images import ImageLimits, decode
 
 def peak_kib():
     status = Path("/proc/self/status").read_text()
@@ -244,7 +244,7 @@ def test_bombs_leave_memory_flat(tmp_path: Path) -> None:
     }
     for name, (data, _) in bombs.items():
         (tmp_path / name).write_bytes(data)
-    root = Path(__file__).parents[3]
+    root = Path(__file__).parents[4]
     run = subprocess.run(
         [sys.executable, "-c", BOMB_SCRIPT, str(tmp_path)],
         cwd=root,

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from service.codecs import digit_png
-from service.codecs.images import Fit, ImageLimits, Invert, decode
-from service.codecs.png import write
+from service.codecs.files import digit_png
+from service.codecs.files.images import Fit, ImageLimits, Invert, decode
+from service.codecs.files.png import write
 from service.errors import ImageTooLarge, ServiceError
 from tests.support import digits
 from tests.support.image_files import (
@@ -52,7 +52,7 @@ def outcome(data: bytes, invert: Invert = "auto", fit: Fit = "resize", limits: I
 
 
 def outcome_of_the_long_way(data: bytes, **options: Any) -> Outcome:
-    with mock.patch("service.codecs.digit_png.read", return_value=([], np.empty((0, 28, 28), np.uint8))):
+    with mock.patch("service.codecs.files.digit_png.read", return_value=([], np.empty((0, 28, 28), np.uint8))):
         return outcome(data, **options)
 
 

@@ -13,9 +13,9 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
-from service.codecs import digit_png, jpeg, png
+from service.codecs.files import digit_png, jpeg, png
+from service.codecs.files.header import Header, ImageLimits
 from service.codecs.framing import SIDE, Fit, FloatArray, frame
-from service.codecs.header import Header, ImageLimits
 from service.codecs.ink import RING, Invert, unit
 from service.errors import InvalidImage, UnsupportedImageFormat
 

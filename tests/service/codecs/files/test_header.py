@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from service.codecs.header import ImageLimits, read_orientation
+from service.codecs.files.header import ImageLimits, read_orientation
 from service.errors import ImageTooLarge, InvalidImage
 from tests.support.image_files import exif
 
