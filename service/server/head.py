@@ -81,9 +81,13 @@ class Head:
         self.keep_alive: bool = self._parser.should_keep_alive()
 
     def alone(self, body: bytes, keep_alive: bool) -> bytes:
-        """This head and a body as one plain message, without what concerned the connection it came on."""
+        """This head and a body as one plain message, without what concerned the connection it came on.
+
+        One that keeps its connection is HTTP/1.1, because uvicorn keeps none of HTTP/1.0. Answers have a length in both.
+        """
         target = self.path + b"?" + self.query_string if self.query_string else self.path
-        lines = [b"%b %b HTTP/%b\r\n" % (self.method, target, self.version.encode())]
+        version = b"1.1" if keep_alive else self.version.encode()
+        lines = [b"%b %b HTTP/%b\r\n" % (self.method, target, version)]
         lines += [b"%b: %b\r\n" % header for header in self.headers if header[0] not in _FRAMING]
         if not keep_alive:
             lines.append(b"connection: close\r\n")

@@ -6,6 +6,7 @@ answer to the last one is written, and none while the client does not read.
 """
 
 import asyncio
+import copy
 import logging
 from http import HTTPStatus
 from typing import Any, cast
@@ -212,7 +213,11 @@ class Connection(asyncio.Protocol):
         elif body.refusal:
             self._refuse(body.refusal)
         elif self._head:
-            self._guest = Guest(self._config, self._state, self._app_state, self._loop, self._end_guest)
+            state = self._state
+            if self._keep_alive and self._head.version == "1.0":
+                state = copy.copy(state)
+                state.default_headers = [*state.default_headers, _KEEP]
+            self._guest = Guest(self._config, state, self._app_state, self._loop, self._end_guest)
             self._guest.connection_made(self._transport)
             self._guest.data_received(self._head.alone(bytes(body.content), self._keep_alive))
 
@@ -282,6 +287,7 @@ class Connection(asyncio.Protocol):
         self._count(status)
 
     def _end_guest(self) -> None:
+        self._state.total_requests += 1
         self._guest = None
         if not self._transport.is_closing():
             self._transport.resume_reading()  # uvicorn pauses it for a long body that nobody reads

@@ -253,6 +253,8 @@ def test_a_head_alone_is_a_plain_message_with_its_body() -> None:
     again = parse(alone.removesuffix(b"body"))
     assert (again.path, again.query_string, again.length, again.keep_alive) == (b"/nothing", b"a=b", 4, True)
     assert parse(read.alone(b"", keep_alive=False)).keep_alive is False
+    old = parse(head(b"GET / HTTP/1.0", b"Connection: keep-alive"))
+    assert [old.alone(b"", keep).splitlines()[0] for keep in (True, False)] == [b"GET / HTTP/1.1", b"GET / HTTP/1.0"]
 
 
 # Where it ends

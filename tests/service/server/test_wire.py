@@ -382,13 +382,16 @@ async def test_a_connection_is_closed_where_its_client_asks_for_it(
     assert KEEP not in answer[1]
 
 
-async def test_http_1_0_learns_that_its_connection_is_kept(app: FastAPI) -> None:
-    connection = Connection(app)
+@pytest.mark.parametrize("target", ["/echo", "/livez", "/nothing"])
+async def test_http_1_0_learns_that_its_connection_is_kept(app: FastAPI, target: str) -> None:
+    state = ServerState()
+    connection = Connection(app, state)
     for number in (b"1", b"2"):
-        connection.data_received(echo(number, "Connection: keep-alive", version="1.0"))
-        _, headers, body = await connection.answer()
-        assert body == number
-        assert KEEP in headers
+        connection.data_received(request(target, number, "Connection: keep-alive", version="1.0"))
+        _, headers, _ = await connection.answer()
+        assert headers.count(KEEP) == 1
+        assert CLOSE not in headers
+    assert KEEP not in state.default_headers
     assert not connection.wire.is_closing()
 
 
