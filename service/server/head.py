@@ -83,7 +83,7 @@ class Head:
     def alone(self, body: bytes, keep_alive: bool) -> bytes:
         """This head and a body as one plain message, without what concerned the connection it came on.
 
-        One that keeps its connection is HTTP/1.1, because uvicorn keeps none of HTTP/1.0. Answers have a length in both.
+        One that keeps its connection is HTTP/1.1, because uvicorn keeps none of HTTP/1.0; answers have a length anyway.
         """
         target = self.path + b"?" + self.query_string if self.query_string else self.path
         version = b"1.1" if keep_alive else self.version.encode()
