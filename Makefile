@@ -12,6 +12,7 @@ BENCH   := $(DEV)/bin/python -m benchmarks.serving
 PIP     := -m pip --disable-pip-version-check install --quiet
 # The tests that .venv/test lacks packages for (torch, matplotlib, hadolint), and those that take long.
 NEEDS_DEV := --ignore=tests/training --ignore=tests/benchmarks --ignore=tests/faults --ignore=tests/examples \
+	--ignore=tests/clients \
 	--deselect=tests/project/test_container.py::test_linters_find_nothing
 
 .PHONY: help serve test test-all check fmt data train evaluate report export bench bench-quick bench-peers lock clean

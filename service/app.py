@@ -9,10 +9,13 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.routing import Match
 
 from models import bundle
 from service.api import asgi, health, models
 from service.api.backend import Backend, RequestLimits
+from service.api.cors import Cors
+from service.api.held import HeldBytes
 from service.api.routes import ROUTES, Route, Routes
 from service.api.schemas import Limits
 from service.codecs import npy
@@ -20,7 +23,7 @@ from service.codecs.files.header import ImageLimits
 from service.engine.door import Door
 from service.engine.model import Model
 from service.engine.registry import Registry
-from service.errors import BundleError
+from service.errors import BundleError, SettingsError
 from service.metrics import Metrics
 from service.settings import Settings
 
@@ -62,7 +65,14 @@ def create_app(
         max_side=settings.max_image_side,
     )
     backend = Backend(registry, door, RequestLimits(limits, image_limits, settings.request_timeout_s))
-    routes = Routes(table, backend)
+    origins = settings.origins
+    routes = Routes(
+        table,
+        backend,
+        HeldBytes(settings.max_held_bytes),
+        cors=Cors(origins) if origins else None,
+        root_path=settings.root_path,
+    )
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
@@ -84,10 +94,19 @@ def create_app(
     asgi.install(app, routes, metrics, registry.default.manifest.latent_dim)
     app.include_router(models.router(registry, limits))
     app.include_router(health.router(registry, door, routes, metrics))
+    _check_root_path(app, settings.root_path)
     app.state.routes = routes
     app.state.door = door
     app.state.metrics = metrics
     return app
+
+
+def _check_root_path(app: FastAPI, root_path: str) -> None:
+    """Raises SettingsError for a path of the service's own: nobody could tell whether the prefix was taken off."""
+    paths = (root_path, f"{root_path}/") if root_path else ()
+    scopes = [{"type": "http", "method": "GET", "path": path} for path in paths]
+    if any(route.matches(scope)[0] is not Match.NONE for route in app.routes for scope in scopes):
+        raise SettingsError(f"VAE_ROOT_PATH: {root_path} is a path of the service itself.")
 
 
 async def _refresh(metrics: Metrics) -> None:

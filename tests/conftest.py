@@ -62,7 +62,12 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_settings(tiny_models: Path) -> Settings:
     return Settings(
-        models_dir=tiny_models, default_model="tiny-vae", max_batch_rows=8, max_request_rows=64, max_sample_count=100
+        models_dir=tiny_models,
+        default_model="tiny-vae",
+        max_batch_rows=8,
+        max_request_rows=64,
+        max_sample_count=100,
+        max_body_bytes=4 << 20,
     )
 
 

@@ -26,9 +26,18 @@ COMMANDS = {
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns the exit status: 0 done, 1 failed, 2 bad input, 130 stopped on request."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    chosen = _parser(arguments).parse_args(arguments)
     try:
+        chosen = _parser(arguments).parse_args(arguments)
         print(chosen.run(chosen))
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "models", "training"):
+            raise
+        print(
+            f"python -m training: the package {package} is missing: pip install 'digit-vae-service[training]'.",
+            file=sys.stderr,
+        )
+        return 2
     except TrainingError as error:
         print(f"python -m training {chosen.command}: {error}", file=sys.stderr)
         if isinstance(error, Interrupted):

@@ -1,6 +1,7 @@
 """The table of routes through ASGI: FastAPI documents the verbs, and answers them under any server.
 
-Pure ASGI around every request: its id and its count, and an answer even where the code has a bug.
+Pure ASGI around every request: its id and its count, HEAD wherever GET is, paths behind a proxy's prefix, and an
+answer even where the code has a bug.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service import errors
 from service.api import problems
 from service.api.reply import Reply, StreamReply, common_headers, headers_of
-from service.api.request import CLIENT_LEFT, Body, Request
+from service.api.request import CLIENT_LEFT, Body, Request, fields
 from service.api.routes import Route, Routes
 from service.metrics import Metrics
 
@@ -95,6 +96,7 @@ class _Sent(Response):
 
     def __init__(self, reply: Reply, request: Request) -> None:
         self._reply = reply
+        self._is_head = request.method == "HEAD"
         self.status_code = reply.status
         self.background = None
         self.body = bytes(reply.body)  # not every server takes a view
@@ -102,7 +104,7 @@ class _Sent(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        if isinstance(self._reply, StreamReply):
+        if isinstance(self._reply, StreamReply) and not self._is_head:
             await self._stream(self._reply, receive, send)
         await send({"type": "http.response.body", "body": self.body})
 
@@ -121,7 +123,7 @@ class _Sent(Response):
 
 
 class _RequestMiddleware:
-    """Begins a Request and ends it; its id is in the answer."""
+    """Begins a Request and ends it; its id is in the answer. HEAD is GET, whose body is not sent."""
 
     def __init__(self, app: ASGIApp, routes: Routes, metrics: Metrics) -> None:
         self._app = app
@@ -132,17 +134,25 @@ class _RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = dict(reversed(scope["headers"]))  # the first value of one given twice
-        request = Request(scope["method"], scope["query_string"], headers, self._routes.max_body_bytes)
+        routes = self._routes
+        headers = fields(list(scope["headers"]))
+        request = Request(scope["method"], scope["query_string"], headers, routes.max_body_bytes, routes.held)
         self._metrics.in_progress += 1
+        is_head = request.method == "HEAD"
+        scope = {**scope, "method": "GET" if is_head else request.method}
         scope.setdefault("state", {})["request"] = request
+        if routes.root_path:
+            _put_below(scope, routes.root_path)
         status = CLIENT_LEFT
 
         def send_with_headers(message: Message) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = common_headers(list(message.get("headers", ())), request.id)
+                own = common_headers(list(message.get("headers", ())), request.id)
+                message["headers"] = own + routes.cors.headers(headers, own) if routes.cors else own
+            elif is_head:
+                message = {**message, "body": b""}
             return send(message)
 
         try:
@@ -155,8 +165,17 @@ class _RequestMiddleware:
                 raise  # too late for another answer: let the server cut the connection
             await _Sent(problems.bug(request.id), request)(scope, receive, send_with_headers)
         finally:
+            request.body.release()
             route = getattr(scope.get("route"), "path", "none")
             self._metrics.request(request.method, route, status, request.began)
+
+
+def _put_below(scope: Scope, root_path: str) -> None:
+    """The path as ASGI has it, with the prefix, whether the proxy has taken it off or not."""
+    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    has_prefix = path == root_path or path.startswith(f"{root_path}/")
+    scope["path"] = path if has_prefix else root_path + path
+    scope["root_path"] = root_path
 
 
 async def _service_error(http: HttpRequest, error: Exception) -> Response:
@@ -170,10 +189,24 @@ async def _validation_error(http: HttpRequest, error: Exception) -> Response:
 
 
 async def _http_exception(routes: Routes, http: HttpRequest, error: Exception) -> Response:
+    """No route fits. Where one fits but for its method, OPTIONS asks for just that: which methods there are."""
     assert isinstance(error, HTTPException)
-    headers = dict(error.headers or {})
-    methods = [route.method for route in routes.table if route.path == http.scope["path"]]
-    if error.status_code == 405 and methods:
-        headers["Allow"] = ", ".join(methods)  # starlette names those of one route, and a path may have two
-    reply = problems.routing(error.status_code, http.state.request.id, Headers(headers).raw)
-    return _Sent(reply, http.state.request)
+    request: Request = http.state.request
+    if error.status_code != 405:
+        headers = Headers(error.headers).raw
+        return _Sent(problems.routing(error.status_code, request.id, headers, root_path=routes.root_path), request)
+    allowed = _allowed(routes, http.scope, error)
+    if request.method != "OPTIONS":
+        return _Sent(problems.routing(405, request.id, [(b"allow", allowed.encode())]), request)
+    answer = Response(status_code=204, headers={"Allow": allowed})
+    if routes.cors:
+        answer.raw_headers += routes.cors.preflight(request.headers, allowed)
+    return answer
+
+
+def _allowed(routes: Routes, scope: Scope, error: HTTPException) -> str:
+    """Methods of a path. starlette names those of one route, where a path may have two; and none for a file."""
+    path = getattr(scope.get("route"), "path", None)
+    named = (error.headers or {}).get("Allow", "GET").split(", ")
+    methods = [route.method for route in routes.table if route.path == path] or sorted(set(named) - {"HEAD"})
+    return ", ".join([*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"])

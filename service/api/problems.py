@@ -25,17 +25,17 @@ STATUS: Mapping[type[errors.ServiceError], HTTPStatus] = {
 MEDIA_TYPE = "application/problem+json"
 
 ROUTING = {  # status → code and detail
-    404: ("not_found", "There is nothing at this path; /docs lists what there is."),
+    404: ("not_found", "There is nothing at this path; {root_path}/docs lists what there is."),
     405: ("method_not_allowed", "This path does not accept this method; the Allow header names those that it does."),
 }
 
 _MAX_NAMED = 5  # of the parameters that are wrong
 
 
-def routing(status: int, request_id: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> Reply:
+def routing(status: int, request_id: str, headers: Iterable[tuple[bytes, bytes]] = (), *, root_path: str = "") -> Reply:
     """The answer where no route fits."""
     code, detail = ROUTING.get(status, ("http_error", HTTPStatus(status).phrase))
-    return _problem(status, code, detail, request_id, headers)
+    return _problem(status, code, detail.format(root_path=root_path), request_id, headers)
 
 
 def reply(error: errors.ServiceError, request_id: str) -> Reply:

@@ -3,16 +3,31 @@
 import random
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from service.errors import PayloadTooLarge, ServiceError, UnsupportedMediaType
+from service.api.held import HeldBytes
+from service.errors import PayloadTooLarge, QueueFull, ServiceError, UnsupportedMediaType
 
 CLIENT_LEFT = 499  # before an answer began; nginx's number for it
+# Of each body, not counted among the bytes held: a head may be as long, and is not counted either.
+FREE_BYTES = 64 << 10
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _numbers = random.Random()
 
-Headers = Mapping[bytes, bytes]  # by names in lower case; the first value of one given twice
+_LISTS = (b"accept", b"content-encoding")  # whose lines are one list
+
+Headers = Mapping[bytes, bytes]  # by names in lower case, as `fields` gives them
+
+
+def fields(headers: Sequence[tuple[bytes, bytes]]) -> Headers:
+    """By name, the first value of one given twice; but all of a list's, as one. RFC 9110, section 5.3."""
+    found = dict(reversed(headers))
+    if len(found) < len(headers):
+        for name in _LISTS:
+            if name in found:
+                found[name] = b", ".join(value for other, value in headers if other == name)
+    return found
 
 
 class Request:
@@ -20,11 +35,14 @@ class Request:
 
     __slots__ = ("began", "body", "headers", "id", "method", "query_string")
 
-    def __init__(self, method: str, query_string: bytes, headers: Headers, max_body_bytes: int) -> None:
+    def __init__(
+        self, method: str, query_string: bytes, headers: Headers, max_body_bytes: int, held: HeldBytes | None = None
+    ) -> None:
+        """held: where its body's bytes are counted until it is released; None where nobody counts."""
         self.method = method
         self.query_string = query_string
         self.headers = headers
-        self.body = Body(headers, max_body_bytes)
+        self.body = Body(headers, max_body_bytes, held)
         self.began = time.monotonic()
         asked_id = headers.get(b"x-request-id", b"")
         # 32 random hexadecimal digits need not be hard to guess here.
@@ -33,15 +51,21 @@ class Request:
 
 
 class Body:
-    """Grows until it is whole or too large. refusal: why its content is not to be read; then it has none."""
+    """Grows until it is whole or refused. refusal: why its content is not to be read; then it has none.
 
-    __slots__ = ("_max_bytes", "_received", "content", "is_too_large", "refusal")
+    It counts what it holds, not what it announces: else a few clients that announce much and send nothing keep others
+    out. One that announces more than there is room for is refused at once.
+    """
 
-    def __init__(self, headers: Mapping[bytes, bytes], max_bytes: int) -> None:
-        """headers: by names in lower case."""
+    __slots__ = ("_counted", "_held", "_max_bytes", "_received", "content", "is_too_large", "refusal")
+
+    def __init__(self, headers: Mapping[bytes, bytes], max_bytes: int, held: HeldBytes | None = None) -> None:
+        """headers: by names in lower case. held: as a Request's."""
         self.content: bytes | bytearray = b""
         self._max_bytes = max_bytes
+        self._held = held
         self._received = 0
+        self._counted = 0
         self.is_too_large = False
         self.refusal: ServiceError | None = None
         announced = headers.get(b"content-length", b"0")
@@ -49,15 +73,21 @@ class Body:
             self.refusal = UnsupportedMediaType(
                 "A compressed body is not accepted; send it as it is.", "unsupported_encoding"
             )
-        if announced.isdigit() and int(announced[:20]) > max_bytes:
-            self._refuse()
+        if announced.isdigit():
+            size = int(announced[:20])
+            if size > max_bytes:
+                self._refuse_as_too_large()
+            elif size > FREE_BYTES and held and not held.has_room(size - FREE_BYTES):
+                self._refuse(_no_room())
 
     def add(self, chunk: bytes) -> None:
         self._received += len(chunk)
         if self._received > self._max_bytes:
-            self._refuse()
+            self._refuse_as_too_large()
         elif self.refusal:
             pass  # nobody will read it
+        elif not self._has_room():
+            self._refuse(_no_room())
         elif not self.content:
             self.content = chunk
         else:  # one growing array, because a list of many small pieces takes twenty times their bytes
@@ -65,7 +95,31 @@ class Body:
                 self.content = bytearray(self.content)
             self.content += chunk
 
-    def _refuse(self) -> None:
+    def release(self) -> None:
+        """Nobody reads it any more: what it holds is free for others."""
         self.content = b""
+        if self._counted and self._held:
+            self._held.give_back(self._counted)
+            self._counted = 0
+
+    def _has_room(self) -> bool:
+        """Counts what has come since."""
+        more = self._received - FREE_BYTES - self._counted
+        if more <= 0 or not self._held:
+            return True
+        if not self._held.take(more):
+            return False
+        self._counted += more
+        return True
+
+    def _refuse(self, error: ServiceError) -> None:
+        self.release()
+        self.refusal = self.refusal or error
+
+    def _refuse_as_too_large(self) -> None:
         self.is_too_large = True
-        self.refusal = self.refusal or PayloadTooLarge(f"The body is larger than {self._max_bytes} bytes.")
+        self._refuse(PayloadTooLarge(f"The body is larger than {self._max_bytes} bytes."))
+
+
+def _no_room() -> QueueFull:
+    return QueueFull("The bodies of other requests take all the memory there is for bodies.", "memory_full")

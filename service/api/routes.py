@@ -13,6 +13,8 @@ from pydantic import ValidationError
 
 from service.api import openapi, problems
 from service.api.backend import Backend
+from service.api.cors import Cors
+from service.api.held import HeldBytes
 from service.api.reply import Reply
 from service.api.request import Request
 from service.api.schemas import ImageInputQuery, ImageOutputQuery, Query, ReconstructQuery, SampleQuery
@@ -21,6 +23,7 @@ from service.api.verbs.form import Form
 from service.engine.job import Job
 from service.errors import ServiceError
 
+_METHODS = {"GET": (b"GET", b"HEAD")}  # that a route answers, where they are several
 _CACHED_BYTES = 256  # of a query string and an Accept header; so 1024 forms stay below 3 MB
 _logger = logging.getLogger("service")
 
@@ -54,12 +57,27 @@ ROUTES: Final = (
 class Routes:
     """The table with all that its verbs need. For the event loop's thread."""
 
-    def __init__(self, table: Sequence[Route], backend: Backend) -> None:
+    def __init__(
+        self,
+        table: Sequence[Route],
+        backend: Backend,
+        held: HeldBytes,
+        *,
+        cors: Cors | None = None,
+        root_path: str = "",
+    ) -> None:
+        """root_path: what a proxy may have put before every path."""
         self.table = table
         self.by_target: Mapping[tuple[bytes, bytes], Route] = {
-            (route.method.encode(), route.path.encode()): route for route in table
+            (method, (prefix + route.path).encode()): route
+            for prefix in {"", root_path}
+            for route in table
+            for method in _METHODS.get(route.method, (route.method.encode(),))
         }
         self.max_body_bytes = backend.limits.limits.max_body_bytes
+        self.held = held
+        self.cors = cors
+        self.root_path = root_path
         self.is_stopping = False  # set by the server, which answers what it has begun
         self._backend = backend
         self._form_cached = functools.lru_cache(maxsize=1024)(self._form)  # clients send the same few, again and again

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from service.engine.job import Job, Waiting
+from service.engine.job import Answer, Job, Waiting
 from service.engine.lane import Lane
 from service.errors import DeadlineExceeded, QueueFull
 
@@ -61,6 +61,7 @@ class Door:
         if not job.is_open:
             return
         job.is_open = False
+        job.item = None  # which may be large; a group that runs has it
         self._watched.discard(job)
         self.queued_rows -= job.rows
         self.queued_s = self.queued_s - job.cost_s if self.queued_rows else 0.0
@@ -131,7 +132,7 @@ class Door:
             self._watch(group)
             self._run(lane)
         elif group:
-            self._deliver(group, _results(group))
+            self._deliver(group, _results(*_asked(group)))
 
     def _take(self, waiting: Waiting) -> list[Job]:
         """The open jobs of the next key, as many as make a group; a job beyond its limits makes one alone."""
@@ -168,7 +169,7 @@ class Door:
             return
         while group := self._take(lane.waiting):
             try:
-                running = asyncio.get_running_loop().run_in_executor(lane.thread, _results, group)
+                running = asyncio.get_running_loop().run_in_executor(lane.thread, _results, *_asked(group))
             except RuntimeError as error:  # the door was closed
                 self._deliver(group, [error] * len(group))
                 continue
@@ -218,14 +219,19 @@ def _put(waiting: Waiting, job: Job) -> None:
     waiting.setdefault(job.key, deque()).append(job)
 
 
-def _results(group: Sequence[Job]) -> Sequence[Any]:
-    """A result or an exception for each job. A bug fails its group, so that no caller is left waiting."""
+def _asked(group: Sequence[Job]) -> tuple[Answer, Sequence[Any]]:
+    """What answers a group, and its items."""
+    return group[0].answer, [job.item for job in group]
+
+
+def _results(answer: Answer, items: Sequence[Any]) -> Sequence[Any]:
+    """A result or an exception for each item. A bug fails its group, so that no caller is left waiting."""
     try:
-        results = group[0].answer([job.item for job in group])
-        if len(results) != len(group):
-            raise RuntimeError(f"{len(results)} results for {len(group)} jobs")
+        results = answer(items)
+        if len(results) != len(items):
+            raise RuntimeError(f"{len(results)} results for {len(items)} jobs")
     except Exception as error:
-        return [error] * len(group)
+        return [error] * len(items)
     return results
 
 

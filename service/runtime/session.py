@@ -120,13 +120,16 @@ class Session:
 @contextlib.contextmanager
 def _as_file(model: bytes) -> Iterator[str | bytes]:
     """A path in memory, because onnxruntime keeps bytes as long as the session lives; bytes where there is none."""
-    if not hasattr(os, "memfd_create"):
+    try:
+        file = os.fdopen(os.memfd_create("model"), "wb")
+    except (AttributeError, OSError):  # not Linux, or a sandbox that knows no such call
         yield model
         return
-    with os.fdopen(os.memfd_create("model"), "wb") as file:
+    with file:
         file.write(model)
         file.flush()
-        yield f"/proc/self/fd/{file.fileno()}"
+        path = f"/proc/self/fd/{file.fileno()}"
+        yield path if os.path.exists(path) else model
 
 
 def providers(device: Device) -> list[str]:

@@ -27,7 +27,6 @@ class Guest(HttpToolsProtocol):
         self._done = done
 
     def on_response_complete(self) -> None:
-        """No timer, no next request: both are the connection's."""
-        self.server_state.total_requests += 1
+        """No timer, no next request, no count: all are the connection's."""
         self.server_state.connections.discard(self)
         self._done()

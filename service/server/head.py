@@ -1,14 +1,14 @@
 """Head: a request line and its headers, parsed by httptools and held to RFC 9112. Only home of httptools."""
 
-import functools
-
 import httptools
 
+from service.api.request import fields
 from service.errors import HeadersTooLarge, MalformedRequest, UnsupportedTransferCoding
 
 MAX_BYTES = 64 << 10
 _MAX_HEADER_BYTES = 16 << 10
-_CACHED_BYTES = 512  # of a head; so 256 of them stay below 1 MB
+_CACHED_BYTES, _CACHED_HEADS = 512, 256  # so they stay below 1 MB
+_SECRETS = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"x-api-key"})
 _FRAMING = frozenset({b"connection", b"content-length", b"expect", b"transfer-encoding", b"upgrade"})
 
 RawHeaders = list[tuple[bytes, bytes]]
@@ -19,14 +19,21 @@ def parse(data: bytes) -> "Head":
 
     Raises MalformedRequest, HeadersTooLarge, UnsupportedTransferCoding.
     """
-    return (_parse_cached if len(data) <= _CACHED_BYTES else Head)(data)
+    head = _parsed.get(data)
+    if head is None:
+        head = Head(data)
+        if len(data) <= _CACHED_BYTES and _SECRETS.isdisjoint(head.fields):  # no secret outlives its request
+            if len(_parsed) >= _CACHED_HEADS:
+                del _parsed[next(iter(_parsed))]
+            _parsed[data] = head
+    return head
 
 
 class Head:
     """headers: names in lower case, in their order. length: of the body, in bytes; None where it is chunked.
 
     keep_alive: whether the client wants to go on after the answer. version: "1.0" or "1.1".
-    fields: the headers by name, the first value of one given twice. A head is shared, so nothing of it changes.
+    fields: the headers by name, as `request.fields` gives them. A head is shared, so nothing of it changes.
     An offer to upgrade is ignored, as RFC 9110, section 7.8, allows.
     """
 
@@ -74,9 +81,13 @@ class Head:
         self.keep_alive: bool = self._parser.should_keep_alive()
 
     def alone(self, body: bytes, keep_alive: bool) -> bytes:
-        """This head and a body as one plain message, without what concerned the connection it came on."""
+        """This head and a body as one plain message, without what concerned the connection it came on.
+
+        One that keeps its connection is HTTP/1.1, because uvicorn keeps none of HTTP/1.0; answers have a length anyway.
+        """
         target = self.path + b"?" + self.query_string if self.query_string else self.path
-        lines = [b"%b %b HTTP/%b\r\n" % (self.method, target, self.version.encode())]
+        version = b"1.1" if keep_alive else self.version.encode()
+        lines = [b"%b %b HTTP/%b\r\n" % (self.method, target, version)]
         lines += [b"%b: %b\r\n" % header for header in self.headers if header[0] not in _FRAMING]
         if not keep_alive:
             lines.append(b"connection: close\r\n")
@@ -95,7 +106,7 @@ class Head:
     def _read_headers(self) -> None:
         if self.version not in ("1.0", "1.1"):
             raise MalformedRequest("The request must be HTTP/1.1 or HTTP/1.0.")
-        self.fields = dict(reversed(self.headers))
+        self.fields = fields(self.headers)
         hosts = 0
         coding = b""
         self.length: int | None = 0
@@ -120,7 +131,7 @@ class Head:
             self.keep_alive = self.keep_alive and self.version != "1.0"  # RFC 9112, section 6.1
 
 
-_parse_cached = functools.lru_cache(maxsize=256)(Head)  # clients send the same few, again and again
+_parsed: dict[bytes, Head] = {}  # clients send the same few, again and again
 
 
 def end_of_head(data: bytes, start: int, scanned: int) -> int | None:

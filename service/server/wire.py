@@ -6,6 +6,7 @@ answer to the last one is written, and none while the client does not read.
 """
 
 import asyncio
+import copy
 import logging
 from http import HTTPStatus
 from typing import Any, cast
@@ -14,7 +15,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from service.api.reply import Reply, StreamReply, headers_of
-from service.api.request import CLIENT_LEFT, Request
+from service.api.request import CLIENT_LEFT, FREE_BYTES, Request
 from service.api.routes import Route, Routes
 from service.engine.job import Job
 from service.errors import ServiceError
@@ -25,7 +26,9 @@ from service.server.head import Head, end_of_head, parse
 
 _JOINED_BYTES = 64 << 10  # to copy more costs more than to write twice
 _UNREAD_BYTES = 64 << 10  # of further requests; no more are received while so many wait
-_LINGER_S = 2.0  # a client that still sends can read a refusal so long before the connection is closed
+# A client reads a refusal once it has sent its body, which nobody keeps: the connection waits until none has come for
+# so long, and no longer than that in all.
+_LINGER_S, _LONGEST_LINGER_S = 2.0, 30.0
 _CLOSE = (b"connection", b"close")
 _KEEP = (b"connection", b"keep-alive")  # without which an HTTP/1.0 client closes
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -67,7 +70,7 @@ class Connection(asyncio.Protocol):
         self._has_ended = False  # the client sends no more
         self._is_discarding = False
         self._drained: asyncio.Future[None] | None = None  # to come while the client does not read
-        self._waits_since = 0.0
+        self._waits_since = self._lingers_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     # What the transport says
@@ -80,6 +83,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._is_discarding:
+            self._waits_since = self._loop.time()
             return
         if self._at < len(self._received):
             data = self._received[self._at :] + data
@@ -118,6 +122,8 @@ class Connection(asyncio.Protocol):
         self._is_discarding = True
         if self._timer:
             self._timer.cancel()
+        if self._head:
+            self._request.body.release()
         if self._job:
             self._routes.withdraw(self._job)
         if self._guest:
@@ -162,7 +168,8 @@ class Connection(asyncio.Protocol):
         head = parse(self._received[self._at : end])
         self._at = end
         self._route = self._routes.by_target.get((head.method, head.path))
-        self._request = Request(head.method_name, head.query_string, head.fields, self._routes.max_body_bytes)
+        routes = self._routes
+        self._request = Request(head.method_name, head.query_string, head.fields, routes.max_body_bytes, routes.held)
         self._metrics.in_progress += self._route is not None  # else ASGI counts it
         self._head = head
         self._keep_alive = self._keep_alive and head.keep_alive
@@ -184,8 +191,8 @@ class Connection(asyncio.Protocol):
             self._at += len(piece)
             self._missing -= len(piece)
             is_whole = not self._missing
-            if is_whole and not body.content and not body.refusal:
-                body.content = piece  # nearly always: its length was announced, and is within the limit
+            if is_whole and len(piece) <= FREE_BYTES and not body.content and not body.refusal:
+                body.content = piece  # nearly always: its length was announced, and is within the limits
             else:
                 body.add(piece)
         else:
@@ -206,7 +213,11 @@ class Connection(asyncio.Protocol):
         elif body.refusal:
             self._refuse(body.refusal)
         elif self._head:
-            self._guest = Guest(self._config, self._state, self._app_state, self._loop, self._end_guest)
+            state = self._state
+            if self._keep_alive and self._head.version == "1.0":
+                state = copy.copy(state)
+                state.default_headers = [*state.default_headers, _KEEP]
+            self._guest = Guest(self._config, state, self._app_state, self._loop, self._end_guest)
             self._guest.connection_made(self._transport)
             self._guest.data_received(self._head.alone(bytes(body.content), self._keep_alive))
 
@@ -215,7 +226,7 @@ class Connection(asyncio.Protocol):
     def _answer(self, result: Reply | Exception) -> None:
         try:
             reply = self._routes.problem(result, self._request.id) if isinstance(result, Exception) else result
-            if isinstance(reply, StreamReply):
+            if isinstance(reply, StreamReply) and self._request.method != "HEAD":
                 self._stream = self._loop.create_task(self._send_stream(reply))
                 self._state.tasks.add(self._stream)
                 self._stream.add_done_callback(self._end_stream)
@@ -229,7 +240,7 @@ class Connection(asyncio.Protocol):
     def _send(self, reply: Reply) -> None:
         if self._transport.is_closing():
             return
-        head, body = self._head_of(reply), reply.body
+        head, body = self._head_of(reply), b"" if self._request.method == "HEAD" else reply.body
         if len(body) <= _JOINED_BYTES:
             self._transport.write(head + body)
         else:
@@ -258,6 +269,8 @@ class Connection(asyncio.Protocol):
 
     def _head_of(self, reply: Reply) -> bytes:
         headers = [*self._state.default_headers, *headers_of(reply, self._request.id)]
+        if self._routes.cors:
+            headers += self._routes.cors.headers(self._request.headers, headers)
         self._keep_alive = self._keep_alive and not self._is_discarding and _CLOSE not in headers
         if not self._keep_alive:
             headers.append(_CLOSE)
@@ -274,6 +287,7 @@ class Connection(asyncio.Protocol):
         self._count(status)
 
     def _end_guest(self) -> None:
+        self._state.total_requests += 1
         self._guest = None
         if not self._transport.is_closing():
             self._transport.resume_reading()  # uvicorn pauses it for a long body that nobody reads
@@ -286,6 +300,7 @@ class Connection(asyncio.Protocol):
     def _close_or_go_on(self) -> None:
         self._head = None
         self._is_answering = False
+        self._request.body.release()
         if self._is_discarding:
             self._linger()
         elif not self._keep_alive or (self._has_ended and not self._has_unread()):
@@ -324,7 +339,16 @@ class Connection(asyncio.Protocol):
         if self._transport.can_write_eof():
             self._transport.write_eof()
         self._transport.resume_reading()
-        self._loop.call_later(_LINGER_S, self._transport.close)
+        self._waits_since = self._loop.time()
+        self._lingers_until = self._waits_since + _LONGEST_LINGER_S
+        self._loop.call_later(_LINGER_S, self._end_lingering)
+
+    def _end_lingering(self) -> None:
+        left_s = min(self._waits_since + _LINGER_S, self._lingers_until) - self._loop.time()
+        if left_s <= 0:
+            self._transport.close()
+        else:
+            self._loop.call_later(left_s, self._end_lingering)
 
     def _check_idle(self) -> None:
         """Closes a connection whose client has sent nothing for too long."""

@@ -15,6 +15,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from service import extras
 from service.errors import StartError
 from service.server import logs
 from service.settings import Settings
@@ -23,8 +24,11 @@ from service.settings import Settings
 def main() -> int:
     """Exit status: 0 stopped as asked, 3 could not start."""
     gc.disable()  # until all is ready
-    from service.server import serve
-
+    try:
+        from service.server import serve
+    except ModuleNotFoundError as error:
+        _report(failed=extras.missing(error))
+        return 3
     settings = Settings.model_validate_json(sys.stdin.buffer.readline())
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     logs.set_up(settings.log_level)

@@ -97,9 +97,9 @@ def test_http_1_0_is_answered_and_closed(served: Served, verb: Ask) -> None:
         assert connection.is_ended()
 
 
-@pytest.mark.parametrize("verb", [*POSTS.values(), GET_SAMPLE], ids=[*POSTS, "GET sample"])
+@verbs
 def test_http_1_0_keeps_the_connection_where_it_is_asked_to(served: Served, verb: Ask) -> None:
-    """ApacheBench and nginx's default upstream speak so. What uvicorn answers, it closes."""
+    """ApacheBench and nginx's default upstream speak so."""
     old = request(verb.target, verb.body, (*verb.headers, "Connection: keep-alive"), version="1.0")
     with Connection(served.address) as connection:
         for _ in range(3):

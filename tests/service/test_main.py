@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from service import __main__
 from service.runtime import device
 from service.server import cores, serve, workers
 from service.settings import Settings
-from tests.support import digits
+from tests.support import digits, waiting
 from tests.support.server import serving
 
 
@@ -47,6 +48,95 @@ def test_a_port_that_is_taken_stops_the_start_with_status_3(tiny_models: Path) -
     assert done.returncode == 3
     assert port in done.stderr
     assert "Traceback" not in done.stderr
+
+
+# What the place is like where it starts
+
+TINY = ("--default-model", "tiny-vae", "--models-dir")
+
+
+def test_kubernetes_variables_and_empty_ones_do_not_stop_the_start(tiny_models: Path) -> None:
+    given = {"VAE_PORT": "tcp://10.96.0.10:8000", "VAE_SERVICE_HOST": "10.96.0.10", "VAE_SERVICE_PORT": "8000"}
+    with serving(*TINY, str(tiny_models), environment={**given, "VAE_THREADS": ""}) as address:
+        assert httpx.get(f"{address}/livez").status_code == 200
+
+
+def test_one_process_shares_no_metrics_whatever_the_place_says(tiny_models: Path, tmp_path: Path) -> None:
+    for directory in (tmp_path / "missing", tmp_path):
+        with serving(*TINY, str(tiny_models), environment={"PROMETHEUS_MULTIPROC_DIR": str(directory)}) as address:
+            assert "vae_model_info" in httpx.get(f"{address}/metrics").text
+    assert list(tmp_path.iterdir()) == []
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize(
+    ("closed", "workers"), [("<&-", 2), (">&-", 1), ("<&- >&- 2>&-", 2), ("> /dev/full", 2), ("| true", 1)]
+)
+def test_it_serves_where_nobody_reads_what_it_says_or_says_anything(
+    tiny_models: Path, tmp_path: Path, closed: str, workers: int
+) -> None:
+    port = free_port()
+    arguments = f"--port {port} --workers {workers} {' '.join(TINY)} {tiny_models}"
+    command = f"set -o pipefail; {sys.executable} -m service {arguments} {closed}"
+    with (tmp_path / "log").open("wb") as log:
+        shell = subprocess.Popen(
+            ["bash", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log
+        )
+        try:
+            waiting.until(lambda: answers(port), 30, "it answers")
+            (server,) = [child for child in psutil.Process(shell.pid).children() if "service" in child.cmdline()]
+        except ValueError:  # the shell became the server
+            server = psutil.Process(shell.pid)
+        server.terminate()
+        assert shell.wait(60) == 0
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+ELSEWHERE = """
+import ctypes, os, signal, socket, sys
+
+def library(name, *rest, _load=ctypes.CDLL, **options):
+    if name is None:
+        raise TypeError("bad argument type for built-in operation")
+    return _load(name, *rest, **options)
+
+ctypes.CDLL = library
+for module, names in {os: ("fork", "memfd_create", "sched_getaffinity"), socket: ("SO_REUSEPORT",)}.items():
+    for name in names:
+        delattr(module, name)
+sys.modules["uvloop"] = None
+from service.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_one_process_serves_on_a_system_without_what_linux_has(tiny_models: Path) -> None:
+    """Windows and macOS, as far as Linux can play them; the number of workers is the default."""
+    with serving(*TINY, str(tiny_models), "--workers", "0", program=("-c", ELSEWHERE)) as address:
+        png = digits.png(digits.images()[0])
+        encoded = httpx.post(f"{address}/encode", content=png, headers={"Content-Type": "image/png"})
+        assert encoded.status_code == 200
+
+
+def test_several_workers_are_refused_in_one_line_where_they_cannot_share_a_socket(tiny_models: Path) -> None:
+    command = [sys.executable, "-c", ELSEWHERE, "--port", "0", "--workers", "2", *TINY, str(tiny_models)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 3
+    assert done.stderr.splitlines() == [
+        "The service cannot start: several workers cannot share a socket on this system; start it with --workers 1."
+    ]
 
 
 # What it starts

@@ -41,6 +41,92 @@ def test_every_mistake_is_named_at_once_with_its_source_and_value() -> None:
     assert len(detail.splitlines()) == 5
 
 
+def test_an_empty_variable_is_unset() -> None:
+    empty = {f"VAE_{field.upper()}": "" for field in settings.Settings.model_fields}
+    assert settings.load([], empty) == settings.load([], {})
+    with pytest.raises(SettingsError, match="VAE_PROT: no such setting"):
+        settings.load([], {"VAE_PROT": ""})
+    with pytest.raises(SettingsError, match="--port"):
+        settings.load(["--port", ""], {})
+
+
+KUBERNETES = {  # for a Service named vae with a named port, and for one named vae-metrics
+    "VAE_SERVICE_HOST": "10.96.0.10",
+    "VAE_SERVICE_PORT": "8000",
+    "VAE_SERVICE_PORT_HTTP": "8000",
+    "VAE_PORT": "tcp://10.96.0.10:8000",
+    "VAE_PORT_8000_TCP": "tcp://10.96.0.10:8000",
+    "VAE_PORT_8000_TCP_PROTO": "tcp",
+    "VAE_PORT_8000_TCP_PORT": "8000",
+    "VAE_PORT_8000_TCP_ADDR": "10.96.0.10",
+    "VAE_METRICS_SERVICE_HOST": "fd00::1",
+    "VAE_METRICS_SERVICE_PORT": "9000",
+    "VAE_METRICS_PORT": "udp://[fd00::1]:9000",
+    "VAE_METRICS_PORT_9000_UDP_ADDR": "fd00::1",
+}
+
+
+def test_what_kubernetes_injects_for_a_service_of_this_name_is_ignored() -> None:
+    assert settings.load([], KUBERNETES) == settings.load([], {})
+    assert settings.load(["--port", "9001"], KUBERNETES).port == 9001
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("VAE_PROT", "8000"),
+        ("VAE_SERVICE_HOSTS", "10.96.0.10"),
+        ("VAE_PORT_8000", "8000"),
+        ("VAE_METRICS_PORT", "9000"),
+        ("VAE_PORT", "http://10.96.0.10:8000"),
+        ("VAE_HOSTS", "tcp://10.96.0.10:8000"),
+    ],
+)
+def test_a_typo_is_refused_beside_what_kubernetes_injects(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name}: "):
+        settings.load([], {**KUBERNETES, name: value})
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [("/digits", "/digits"), ("/a/b-c_d.e~1/", "/a/b-c_d.e~1"), ("/", ""), ("", "")]
+)
+def test_a_prefix_is_a_path(given: str, kept: str) -> None:
+    assert settings.load(["--root-path", given], {}).root_path == kept
+
+
+@pytest.mark.parametrize("given", ["digits", "http://a/digits", "/a//b", "/a b", "/a?b", "/ä", "/..", "/a/./b", "/{x}"])
+def test_what_is_no_prefix_is_refused(given: str) -> None:
+    with pytest.raises(SettingsError, match="--root-path"):
+        settings.load(["--root-path", given], {})
+
+
+@pytest.mark.parametrize(
+    ("given", "origins"),
+    [
+        ("", ()),
+        ("*", ("*",)),
+        ("https://a.example", ("https://a.example",)),
+        (" http://localhost:3000, null ,", ("http://localhost:3000", "null")),
+        ("capacitor://localhost,http://[::1]:80", ("capacitor://localhost", "http://[::1]:80")),
+    ],
+)
+def test_origins_are_a_list(given: str, origins: tuple[str, ...]) -> None:
+    assert settings.load([], {"VAE_CORS_ORIGINS": given}).origins == origins
+
+
+@pytest.mark.parametrize(
+    "given", ["a.example", "https://a.example/", "https://a.example/x", "https://A.example", "https://*.a.example", "x"]
+)
+def test_what_no_browser_sends_as_an_origin_is_refused(given: str) -> None:
+    with pytest.raises(SettingsError, match=r"VAE_CORS_ORIGINS: .*scheme and a host"):
+        settings.load([], {"VAE_CORS_ORIGINS": f"https://b.example,{given}"})
+
+
+def test_a_limit_of_all_bodies_holds_one() -> None:
+    with pytest.raises(SettingsError, match="max_held_bytes"):
+        settings.load(["--max-held-bytes", "1024", "--max-body-bytes", "1025"], {})
+
+
 def test_a_queue_that_cannot_hold_one_request_is_refused() -> None:
     with pytest.raises(SettingsError, match="max_queue_rows"):
         settings.load(["--max-queue-rows", "10"], {})

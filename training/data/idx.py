@@ -55,7 +55,7 @@ def read(
     Raises DataError, which names the file, what was found and what was expected.
     """
     digests = DIGESTS if digests is None else digests
-    if directory is None and "MNIST_DIR" in os.environ:
+    if directory is None and os.environ.get("MNIST_DIR"):  # an empty variable is unset
         directory = Path(os.environ["MNIST_DIR"])
     if directory is None:
         directory = DOWNLOADED

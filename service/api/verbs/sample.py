@@ -18,11 +18,12 @@ from service.codecs import content_type, npy, outputs
 from service.engine import noise, sampling
 from service.engine.job import Answer, Job
 from service.engine.sampling import SamplePage, Samples, SampleSpec
-from service.errors import MalformedBody, TooManyRows, UnsupportedMediaType
+from service.errors import MalformedBody, PayloadTooLarge, TooManyRows, UnsupportedMediaType
 
 _STREAM_ROWS = 1024  # 3 MB of images; more are made and sent page by page
 _PAGE_ROWS = 128  # 0.4 MB: the first byte leaves after some 30 ms, and small requests find a turn between two pages
 _NOISE_ROW_S = 3e-6
+_BODY_BYTES = 64 << 10  # parsed at once; 1,024 labels, one a line, take 10 kB
 
 
 def prepare(query: ImageOutputQuery, accepted: str, backend: Backend) -> Form:
@@ -40,8 +41,10 @@ def plan(form: Form, request: Request, backend: Backend) -> Job:
 
 
 def plan_post(form: Form, request: Request, backend: Backend) -> Job:
-    """By a JSON body. Raises UnsupportedMediaType, MalformedBody, InvalidParameter, TooManyRows."""
+    """By a JSON body. Raises PayloadTooLarge, UnsupportedMediaType, MalformedBody, InvalidParameter, TooManyRows."""
     content = bytes(request.body.content)
+    if len(content) > _BODY_BYTES:
+        raise PayloadTooLarge(f"The body of /sample has at most {_BODY_BYTES} bytes.")
     if content_type.media_type(request.headers.get(b"content-type", b"")) != content_type.JSON:
         raise UnsupportedMediaType(f"The body must be {content_type.JSON}.")
     try:

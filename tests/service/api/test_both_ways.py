@@ -126,10 +126,28 @@ async def each(pieces: list[bytes]) -> AsyncIterator[bytes]:
 
 
 def test_of_a_header_given_twice_the_first_counts(client: BothWays) -> None:
-    headers = [RAW, (b"content-type", b"text/plain"), (b"accept", b"application/x-npy"), (b"accept", b"text/html")]
+    headers = [RAW, (b"content-type", b"text/plain"), (b"accept", b"application/x-npy")]
     headers += [(b"x-request-id", b"mine"), (b"x-request-id", b"second")]
     _, answered, _ = client.ask("POST", "/decode", b"", headers, LATENT)
     assert {(b"content-type", b"application/x-npy"), (b"x-request-id", b"mine")} <= set(answered)
+
+
+@pytest.mark.parametrize(
+    ("lines", "chosen"),
+    [
+        ([b"text/html", b"image/png"], b"image/png"),
+        ([b"image/png;q=0.5", b"", b"application/x-npy"], b"application/x-npy"),
+        ([b"text/html", b"text/plain"], b"application/problem+json"),
+    ],
+)
+def test_several_lines_of_accept_are_one_list(client: BothWays, lines: list[bytes], chosen: bytes) -> None:
+    _, answered, _ = client.ask("POST", "/decode", b"", [RAW, *((b"accept", line) for line in lines)], LATENT)
+    assert (b"content-type", chosen) in answered
+
+
+def test_several_lines_of_content_encoding_are_one_list(client: BothWays) -> None:
+    lines = [(b"content-encoding", value) for value in (b"identity", b"gzip")]
+    assert client.ask("POST", "/decode", b"", [RAW, *lines], LATENT)[0] == 415
 
 
 @pytest.mark.parametrize("part", [b"", LATENT[:3]])

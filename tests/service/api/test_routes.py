@@ -327,10 +327,10 @@ def test_what_is_not_there_is_404(client: Client, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("GET", "/encode", "POST"),
-        ("PUT", "/sample", "GET, POST"),
-        ("DELETE", "/models", "GET"),
-        ("BREW", "/livez", "GET"),
+        ("GET", "/encode", "POST, OPTIONS"),
+        ("PUT", "/sample", "GET, POST, HEAD, OPTIONS"),
+        ("DELETE", "/models", "GET, HEAD, OPTIONS"),
+        ("BREW", "/livez", "GET, HEAD, OPTIONS"),
     ],
 )
 def test_another_method_is_405_and_names_those_that_are_allowed(

@@ -33,6 +33,12 @@ def test_json_of_another_form_is_refused(document: bytes) -> None:
     assert refusal.value.code == "wrong_shape"
 
 
+def test_json_of_many_small_things_is_refused_before_they_take_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(rows, "orjson")
+    with pytest.raises(TooManyRows, match="3 rows"):
+        rows.of_json(b'{"images": [[[]' + b",[]" * (1 << 20) + b"]]}", "images", 3)
+
+
 @pytest.mark.parametrize("document", [b"", b"{", b'{"images": [NaN]}', b'{"images": ["\xff"]}', b"[" * 100_000])
 def test_what_is_not_json_is_malformed(document: bytes) -> None:
     with pytest.raises(MalformedBody) as refusal:

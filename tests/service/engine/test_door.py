@@ -522,6 +522,27 @@ async def test_of_a_job_that_is_over_nothing_is_kept(door: Door, cost_s: float) 
     assert item() is None
 
 
+async def test_what_a_withdrawn_job_asked_is_let_go_while_it_still_waits(door: Door, work: Work) -> None:
+    """It may be a body of megabytes, whose client has left."""
+
+    class Item:
+        pass
+
+    item = Item()
+    known = weakref.ref(item)
+    first = await hold(door, work)
+    gone = work.job(item, cost_s=COSTLY_S)
+    submit(door, gone)
+    await turns()
+    del item
+    assert known() is not None
+    door.withdraw(gone)
+    gc.collect()
+    assert known() is None
+    work.opened.set()
+    await results(first)
+
+
 # Failures
 
 

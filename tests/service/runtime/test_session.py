@@ -1,6 +1,7 @@
 """A session takes the graph that the manifest describes, gives finite values by name, and measures its batches."""
 
 import itertools
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -59,6 +60,26 @@ def latents(rows: int, seed: int = 1) -> dict[str, Any]:
 
 
 # What it gives
+
+
+def no_such_call(name: str) -> int:
+    raise PermissionError(1, "Operation not permitted")
+
+
+@pytest.mark.parametrize("place", ["another system", "a sandbox", "no /proc"])
+def test_a_graph_loads_where_no_file_can_lie_in_memory(
+    verified: Bundle, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    if place == "another system":
+        monkeypatch.delattr(os, "memfd_create")
+    elif place == "a sandbox":
+        monkeypatch.setattr(os, "memfd_create", no_such_call)
+    else:
+        monkeypatch.setattr(os.path, "exists", lambda path: False)
+    given = latents(2)
+    np.testing.assert_allclose(
+        decoder(verified).run(given, ["image"])["image"], bundles.image(given["latent"]), rtol=1e-5
+    )
 
 
 def test_the_outputs_asked_for_come_by_their_names(verified: Bundle) -> None:

@@ -232,6 +232,19 @@ def test_a_short_head_that_comes_again_is_parsed_once() -> None:
     assert parse(long) is not parse(long)
 
 
+@pytest.mark.parametrize("name", [b"Authorization", b"Cookie", b"Proxy-Authorization", b"X-API-Key"])
+def test_a_secret_is_not_kept_for_a_head_that_may_come_again(name: bytes) -> None:
+    secret = head(GET, HOST, name + b": Bearer of-a-secret")
+    assert parse(secret) is not parse(secret)
+
+
+def test_heads_without_end_push_out_those_that_came_first() -> None:
+    first = parse(head(GET, HOST, b"X-Number: first"))
+    for number in range(256):
+        parse(head(GET, HOST, b"X-Number: %d" % number))
+    assert parse(head(GET, HOST, b"X-Number: first")) is not first
+
+
 def test_a_head_alone_is_a_plain_message_with_its_body() -> None:
     offers = (b"Connection: Upgrade", b"Upgrade: h2c", b"Expect: 100-continue", b"Transfer-Encoding: chunked")
     read = parse(head(b"POST http://test/nothing?a=b#c HTTP/1.1", HOST, b"X: \xff", *offers))
@@ -240,6 +253,8 @@ def test_a_head_alone_is_a_plain_message_with_its_body() -> None:
     again = parse(alone.removesuffix(b"body"))
     assert (again.path, again.query_string, again.length, again.keep_alive) == (b"/nothing", b"a=b", 4, True)
     assert parse(read.alone(b"", keep_alive=False)).keep_alive is False
+    old = parse(head(b"GET / HTTP/1.0", b"Connection: keep-alive"))
+    assert [old.alone(b"", keep).splitlines()[0] for keep in (True, False)] == [b"GET / HTTP/1.1", b"GET / HTTP/1.0"]
 
 
 # Where it ends

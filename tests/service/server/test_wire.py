@@ -292,7 +292,7 @@ def assert_answers(answers: Sequence[Answer]) -> None:
     for (name, (_, _, body)), answer in zip(ASKS.items(), answers, strict=True):
         if body is not None:
             assert answer[2] == body, name
-    assert [answer[0] for answer in answers] == [200, 200, 200, 200, 200, 405, 200, 404, 200, 422, 405, 200]
+    assert [answer[0] for answer in answers] == [200, 200, 200, 200, 200, 405, 200, 404, 200, 422, 200, 200]
 
 
 async def test_a_connection_answers_one_request_after_another(app: FastAPI) -> None:
@@ -382,13 +382,16 @@ async def test_a_connection_is_closed_where_its_client_asks_for_it(
     assert KEEP not in answer[1]
 
 
-async def test_http_1_0_learns_that_its_connection_is_kept(app: FastAPI) -> None:
-    connection = Connection(app)
+@pytest.mark.parametrize("target", ["/echo", "/livez", "/nothing"])
+async def test_http_1_0_learns_that_its_connection_is_kept(app: FastAPI, target: str) -> None:
+    state = ServerState()
+    connection = Connection(app, state)
     for number in (b"1", b"2"):
-        connection.data_received(echo(number, "Connection: keep-alive", version="1.0"))
-        _, headers, body = await connection.answer()
-        assert body == number
-        assert KEEP in headers
+        connection.data_received(request(target, number, "Connection: keep-alive", version="1.0"))
+        _, headers, _ = await connection.answer()
+        assert headers.count(KEEP) == 1
+        assert CLOSE not in headers
+    assert KEEP not in state.default_headers
     assert not connection.wire.is_closing()
 
 
@@ -511,6 +514,34 @@ async def test_a_body_that_is_too_large_is_refused_before_it_has_come_and_the_re
     clock.advance(10)
     await connection.wire.closed()
     assert sum(counts(metrics).values()) == 1
+
+
+async def test_a_refused_connection_lives_while_its_client_sends_but_for_a_bounded_time(app: FastAPI) -> None:
+    clock = Clock()
+    connection = Connection(app, loop=clock.loop)
+    connection.data_received(echo(bytes(300_000))[:1000])
+    assert code(await connection.answer()) == (413, "body_too_large")
+    for _ in range(25):
+        clock.advance(1)
+        connection.data_received(bytes(10_000))
+    assert not connection.wire.is_closing()
+    clock.advance(1.5)
+    assert not connection.wire.is_closing()
+    clock.advance(0.5)
+    assert connection.wire.is_closing()
+
+
+async def test_a_refused_client_that_never_ends_is_cut_off(app: FastAPI) -> None:
+    clock = Clock()
+    connection = Connection(app, loop=clock.loop)
+    connection.data_received(echo(bytes(300_000))[:1000])
+    assert code(await connection.answer()) == (413, "body_too_large")
+    for _ in range(29):
+        clock.advance(1)
+        connection.data_received(bytes(10_000))
+    assert not connection.wire.is_closing()
+    clock.advance(1)
+    assert connection.wire.is_closing()
 
 
 async def test_a_body_that_came_whole_but_is_too_large_is_refused(app: FastAPI) -> None:

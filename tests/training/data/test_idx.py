@@ -49,6 +49,14 @@ def test_directory_comes_from_the_environment_if_not_given(
     assert idx.read(digests=sample_digests).sha256 == mnist.sha256
 
 
+def test_an_empty_variable_names_no_directory(
+    copy: Path, sample_digests: dict[str, str], mnist: Mnist, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_DIR", "")
+    monkeypatch.setattr(idx, "DOWNLOADED", copy)
+    assert idx.read(digests=sample_digests).sha256 == mnist.sha256
+
+
 def test_missing_file_is_named(copy: Path, sample_digests: dict[str, str]) -> None:
     (copy / f"{LABELS}.gz").unlink()
     with pytest.raises(DataError, match=f"mnist holds neither {LABELS} nor {LABELS}.gz"):
