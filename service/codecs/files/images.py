@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from service.codecs.files import jpeg, png
 from service.codecs.files.header import ImageLimits
-from service.codecs.files.picture import Samples, read_picture
+from service.codecs.files.picture import read_picture
+from service.codecs.files.samples import Samples
 from service.codecs.framing import SIDE, Fit, FloatArray, frame
 from service.codecs.ink import RING, Invert, unit
 
-__all__ = ["Fit", "FloatArray", "ImageLimits", "Invert", "decode", "frame", "pixels"]
+__all__ = ["Fit", "FloatArray", "ImageLimits", "Invert", "decode", "frame"]
 
 
 def decode(data: bytes, *, fit: Fit, invert: Invert, limits: ImageLimits) -> FloatArray:
@@ -28,13 +28,6 @@ def decode(data: bytes, *, fit: Fit, invert: Invert, limits: ImageLimits) -> Flo
         # Equal to compositing on the paper's own colour, white under dark ink and black under bright ink.
         pixels *= alpha
     return frame(pixels, fit)
-
-
-def pixels(data: bytes) -> int:
-    """Pixels that a file's header announces; 0 where it announces none. Neither decoded nor checked."""
-    if data.startswith(png.SIGNATURE):
-        return int.from_bytes(data[16:20]) * int.from_bytes(data[20:24])
-    return jpeg.pixels(data) if data.startswith(jpeg.MAGIC) else 0
 
 
 def _is_paper_light(samples: Samples, alpha: FloatArray | None) -> bool:

@@ -7,18 +7,14 @@ import io
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
 
-from service.codecs.files import digit_png, jpeg, png
+from service.codecs.files import digit_png, formats, jpeg, samples
 from service.codecs.files.header import Header, ImageLimits
 from service.codecs.framing import FloatArray
-from service.codecs.ink import unit
-from service.errors import InvalidImage, UnsupportedImageFormat
+from service.errors import InvalidImage, ServiceError
 
-Samples = npt.NDArray[np.unsignedinteger[Any]]  # uint8 of 255 or uint16 of 65535
+MAX_PIXELS = 1 << 20  # a digit needs far fewer; beyond them time and memory would only grow
 
 # What EXIF's orientation asks of the stored rows and columns: (transpose, then flip rows, then flip columns).
 _UPRIGHT = {
@@ -36,17 +32,20 @@ class Picture(NamedTuple):
     """A file's pixels, upright.
 
     samples: uint8 or, of a grey file with 16 bits, uint16; (h, w) grey or (h, w, 3) red, green, blue.
-    alpha: float32 (h, w) in [0, 1], 0 is transparent; None where nothing can be.
+    alpha: float32 (h, w) in [0, 1], 0 is transparent; None where nothing can be,
+    save that a grey palette always has one.
     """
 
-    samples: Samples
+    samples: samples.Samples
     alpha: FloatArray | None
 
 
-def read_picture(data: bytes, limits: ImageLimits, *, grey: bool = False) -> Picture:
-    """The picture in a PNG or JPEG file, recognised by its first bytes.
+def read_picture(data: bytes, limits: ImageLimits, *, grey: bool = False, least_side: int | None = None) -> Picture:
+    """The picture in an image file, whose format its first bytes say.
 
+    A picture of more than MAX_PIXELS is reduced by a whole number until it has at most as many.
     grey: colours become luma by Rec. 601, so samples are (h, w) in any case.
+    least_side: a picture whose longer side has at least twice as many pixels is reduced as well, to no fewer.
     Raises InvalidImage, ImageTooLarge, UnsupportedImageFormat.
     """
     if not data:
@@ -55,50 +54,45 @@ def read_picture(data: bytes, limits: ImageLimits, *, grey: bool = False) -> Pic
     usual, digits = digit_png.read([data], limits)
     if usual:
         return Picture(digits[0], None)
-    # A file that ends within the signature is cut short, not of another format.
-    if data[:8] == png.SIGNATURE[: len(data)]:
-        header = png.read(data, limits)
-    elif data[:3] == jpeg.MAGIC[: len(data)]:
-        header = jpeg.read(data, limits)
-    else:
-        raise UnsupportedImageFormat("The image is neither PNG nor JPEG.")
+    kind = formats.recognise(data)
+    header = kind.read(data, limits)
     try:
-        stream = io.BytesIO(header.stream)
-        image: Image.Image = PngImageFile(stream) if data[:1] == png.SIGNATURE[:1] else JpegImageFile(stream)
-        image.load()
-        if image.mode == "1":
-            image = image.convert("L")
-        samples, alpha = _samples(image, grey), _alpha(image, header)
+        found, alpha = _decoded(kind, header, header.stream, grey, least_side)
+        if not header.ended and not np.array_equal(
+            found, _decoded(kind, header, jpeg.with_surplus(header), grey, least_side)[0]
+        ):
+            raise InvalidImage("The JPEG ends before its last row.")
+    except ServiceError:
+        raise
     except Exception as error:  # Pillow raises a dozen kinds on bad data, none of them fit to be shown
         raise InvalidImage("The image cannot be decoded.") from error
-    return Picture(_upright(samples, header.orientation), _upright(alpha, header.orientation))
+    return Picture(_upright(found, header.orientation), _upright(alpha, header.orientation))
 
 
-def _samples(image: Image.Image, grey: bool) -> Samples:
-    """(h, w) or (h, w, 3), whatever the alpha. 16-bit grey stays so; Pillow narrows 16-bit colour to 8."""
-    if image.mode in ("L", "I;16"):
-        return np.asarray(image)
-    if image.mode == "CMYK":
-        image = image.convert("RGB")
-    return np.asarray(image.convert("L" if grey or image.mode == "LA" else "RGB"))
+def _decoded(
+    kind: formats.Format, header: Header, stream: bytes, grey: bool, least_side: int | None
+) -> tuple[samples.Samples, FloatArray | None]:
+    """(h, w) or (h, w, 3), and alpha (h, w)."""
+    image: Image.Image = kind.decoder(io.BytesIO(stream))
+    factor = _factor(image.size, least_side)
+    if factor > 1 and kind is formats.JPEG:
+        width, height = image.size
+        needed = _factor(image.size)
+        # Beyond what is needed, a side keeps its least; and the next scale is less work than a mean over what is left.
+        scale = max(scale for scale in jpeg.SCALES if scale <= factor or scale < 2 * needed)
+        image.draft("L" if grey else None, (max(1, width // scale), max(1, height // scale)))
+        factor = _factor(image.size)
+    image.load()
+    return samples.of_image(image, header, factor, grey=grey)
 
 
-def _alpha(image: Image.Image, header: Header) -> FloatArray | None:
-    """(h, w) in [0, 1] where some pixel may be transparent."""
-    if image.mode in ("LA", "RGBA"):
-        return unit(np.asarray(image.getchannel("A")))
-    if header.colours:
-        opacity = np.full(header.colours, 255, np.uint8)
-        opacity[: len(header.transparency)] = np.frombuffer(header.transparency, np.uint8)
-        return unit(opacity[np.asarray(image)])  # a pixel outside the palette raises IndexError
-    if not header.transparency:
-        return None
-    key = np.frombuffer(header.transparency, ">u2") & (2**header.depth - 1)  # one grey or three colours
-    if image.mode == "RGB":
-        matches = (np.asarray(image) == key >> (header.depth - 8)).all(axis=2)  # (h, w, 3) to (h, w)
-    else:
-        matches = np.asarray(image) == (key if header.depth == 16 else key * (255 // (2**header.depth - 1)))
-    return np.asarray(~matches, np.float32)
+def _factor(size: tuple[int, int], least_side: int | None = None) -> int:
+    """Pixels of each side that become one."""
+    width, height = size
+    factor = max(1, max(size) // least_side) if least_side else 1
+    while -(-width // factor) * -(-height // factor) > MAX_PIXELS:
+        factor += 1
+    return factor
 
 
 def _upright(plane: Any, orientation: int) -> Any:

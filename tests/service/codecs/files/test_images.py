@@ -3,13 +3,10 @@
 import zlib
 from typing import Any
 
-import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given
 from PIL import Image
 
-from service.codecs.files import images
 from service.errors import InvalidImage
 from tests.support.image_files import (
     BLOCKS,
@@ -256,24 +253,3 @@ def test_orientation_turns_a_wide_image_before_it_is_framed() -> None:
 def test_corrupt_exif_changes_nothing() -> None:
     data = png(DIGIT, before=chunk(b"eXIf", exif(6)[:-9]))
     assert np.array_equal(pixels(data), unit(DIGIT))
-
-
-# Pixels by the header alone
-
-
-@pytest.mark.parametrize("size", [(1, 1), (28, 28), (300, 7)], ids=str)
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_pixels_are_counted_by_the_header_alone(size: tuple[int, int], kind: str) -> None:
-    whole = saved(Image.new("L", size), kind)
-    assert images.pixels(whole) == size[0] * size[1]
-    assert images.pixels(whole[: len(whole) * 3 // 4]) == size[0] * size[1]
-
-
-@pytest.mark.parametrize("data", [b"", b"GIF89a" + bytes(100), SIGNATURE, b"\xff\xd8\xff", b"\x93NUMPY"], ids=repr)
-def test_a_file_that_announces_no_pixels_counts_as_none(data: bytes) -> None:
-    assert images.pixels(data) == 0
-
-
-@given(st.binary(max_size=500), st.sampled_from([b"", SIGNATURE, SIGNATURE + header(28, 28), b"\xff\xd8\xff"]))
-def test_pixels_of_any_bytes_are_counted_without_an_error(data: bytes, start: bytes) -> None:
-    assert 0 <= images.pixels(start + data) < 2**64
