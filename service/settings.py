@@ -62,8 +62,10 @@ class Settings(BaseModel):
     max_held_bytes: int = _setting(
         256 << 20, "bytes", "size of all bodies that a process holds at once; beyond them 503", ge=1024
     )
-    max_image_pixels: int = _setting(1 << 20, "pixels", "area of one picture before scaling", ge=784)
-    max_image_side: int = _setting(2048, "pixels", "longer side of one picture", ge=28)
+    max_image_pixels: int = _setting(
+        1 << 24, "pixels", "area of one picture before scaling; of a JPEG four times as many", ge=784
+    )
+    max_image_side: int = _setting(16384, "pixels", "longer side of one picture", ge=28)
     request_timeout_s: Annotated[float, Field(allow_inf_nan=False)] = _setting(
         10.0, "seconds", "time until an unanswered request gets 504", gt=0, le=3600
     )

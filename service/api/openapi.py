@@ -35,11 +35,10 @@ def _image_bodies() -> dict[str, Any]:
     listed = {
         "type": "array",
         "items": {},
-        "description": "Base64 PNG or JPEG, or 28×28 or 784 numbers in [0, 1].",
+        "description": "Base64 of an image file, or 28×28 or 784 numbers in [0, 1].",
     }
     return {
-        "image/png": {"schema": _BINARY},
-        "image/jpeg": {"schema": _BINARY},
+        **{image: {"schema": _BINARY} for image in content_type.IMAGE},
         content_type.FORM: {"schema": {"type": "object", "properties": {"file": {"type": "array", "items": _BINARY}}}},
         content_type.JSON: {
             "schema": {"type": "object", "required": ["images"], "properties": {"images": listed}},

@@ -6,7 +6,7 @@ from typing import Final
 from service.codecs import npy
 from service.errors import UnsupportedMediaType
 
-IMAGE: Final = ("image/png", "image/jpeg")
+IMAGE: Final = ("image/png", "image/jpeg", "image/webp", "image/bmp", "image/gif")
 ARRAY: Final = ("application/x-npy", "application/npy")
 RAW: Final = "application/octet-stream"
 JSON: Final = "application/json"

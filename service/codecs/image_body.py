@@ -1,6 +1,6 @@
 """A body that holds images, by its content type → checked pixels: after this no image can be wrong.
 
-image/png image/jpeg       one image
+image/png image/jpeg …     one image
 multipart/form-data        one image a file
 application/json           {"images": [...]}
 application/x-npy          an array; also octet-stream that begins with npy's magic bytes
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.codecs import content_type, multipart, npy, rows
-from service.codecs.files import digit_png, images
+from service.codecs.files import digit_png, formats, images
 from service.codecs.files.header import ImageLimits
 from service.codecs.framing import Fit, FloatArray
 from service.codecs.ink import Invert, as_ink
@@ -169,8 +169,7 @@ def _checked_pixels(values: npt.NDArray[Any]) -> FloatArray:
 
 def _pixels(row: Any, options: ImageOptions) -> int:
     """Pixels that reading this row decodes, 0 for numbers; a picture beyond the limits is refused undecoded."""
-    pixels = images.pixels(row) if isinstance(row, bytes) else 0
-    return pixels if pixels <= options.limits.max_pixels else 0
+    return formats.pixels(row, options.limits) if isinstance(row, bytes) else 0
 
 
 def _decoded(row: Any) -> Any:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import orjson
 
 from service.codecs import npy
-from service.codecs.files import images
+from service.codecs.files import drawing
 
 JSON: Final = "application/json"
 PNG: Final = "image/png"
@@ -89,7 +89,7 @@ def render(answers: Sequence[Answer]) -> list[Rendered]:
     drawn: dict[int, bytes] = {}
     if drawings:
         pixels = np.concatenate([answers[i].rows["images"] for i in drawings])[:, 0]  # (n, 28, 28)
-        drawn = dict(zip(drawings, images.encode_pngs(pixels), strict=True))
+        drawn = dict(zip(drawings, drawing.encode_pngs(pixels), strict=True))
     return [
         Rendered(drawn[i], PNG) if i in drawn else _RENDERERS[answer.media_type](answer)
         for i, answer in enumerate(answers)
@@ -119,13 +119,13 @@ def _json(answer: Answer) -> Rendered:
         elif answer.options.pixels:
             document[name] = np.ascontiguousarray(rows[:, 0])  # (n, 28, 28)
         else:
-            document[name] = [base64.b64encode(file).decode() for file in images.encode_pngs(rows[:, 0])]
+            document[name] = [base64.b64encode(file).decode() for file in drawing.encode_pngs(rows[:, 0])]
     document |= answer.groups
     return Rendered(orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY), JSON)
 
 
 def _png(answer: Answer) -> Rendered:
-    return Rendered(images.encode_grid(answer.rows["images"][:, 0], answer.options.columns), PNG)
+    return Rendered(drawing.encode_grid(answer.rows["images"][:, 0], answer.options.columns), PNG)
 
 
 def _npy(answer: Answer) -> Rendered:
@@ -150,7 +150,7 @@ def _zip(answer: Answer) -> Rendered:
     writer.writerow(["file", *columns])
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:  # PNGs are compressed already
-        for i, image in enumerate(images.encode_pngs(answer.rows["images"][:, 0])):
+        for i, image in enumerate(drawing.encode_pngs(answer.rows["images"][:, 0])):
             name = f"{answer.first_index + i:06d}.png"
             archive.writestr(zipfile.ZipInfo(name), image)
             writer.writerow([name, *(column[i].item() for column in columns.values())])

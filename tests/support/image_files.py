@@ -1,4 +1,4 @@
-"""Digits as files: PNG and JPEG written by hand, bit by bit, so that Pillow is not checked against itself; and read."""
+"""Digits as files: PNG, JPEG and BMP written by hand, so that Pillow is not checked against itself; and read."""
 
 import io
 import struct
@@ -33,6 +33,19 @@ def trns(*values: int) -> bytes:
 
 def header(width: int, height: int, depth: int = 8, colour: int = GREY, interlaced: bool = False) -> bytes:
     return chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced))
+
+
+# What files of each format begin with.
+STARTS = [
+    b"",
+    SIGNATURE,
+    SIGNATURE + header(28, 28),
+    b"\xff\xd8\xff",
+    b"GIF89a\x1c\0\x1c\0\x80\0\0",
+    b"RIFF\0\0\1\0WEBPVP8L",
+    b"RIFF\0\0\1\0WEBPVP8X\x0a\0\0\0\2\0\0\0\x1b\0\0\x1b\0\0",
+    struct.pack("<2sIHHIIii", b"BM", 0, 0, 0, 54, 40, 28, 28),
+]
 
 
 def png(
@@ -131,6 +144,52 @@ def jpeg(blocks: npt.ArrayLike, size: tuple[int, int] = (28, 28), *, before: byt
             b"\xff\xd9",
         )
     )
+
+
+def bmp(
+    samples: npt.ArrayLike,
+    depth: int,
+    *,
+    palette: npt.ArrayLike | None = None,
+    downwards: bool = False,
+    runs: bool = False,
+    masks: Sequence[int] = (),
+) -> bytes:
+    """A BMP of samples (h, w) of `depth` bits, its rows upwards unless asked otherwise.
+
+    palette: (n, 3) red, green, blue; greys unless given. runs: run-length encoded, of 8 or 4 bits.
+    masks: of red, green, blue and alpha, in a header of 108 bytes.
+    """
+    rows = np.asarray(samples).astype("<u4")
+    height, width = rows.shape
+    if not downwards:
+        rows = rows[::-1]
+    if runs:
+        shift = 17 if depth == 4 else 1
+        body = (
+            b"".join(b"".join(bytes((1, v * shift & 0xFF)) for v in row.tolist()) + b"\0\0" for row in rows) + b"\0\1"
+        )
+    elif depth >= 8:
+        lines = rows.view(np.uint8).reshape(height, width, 4)[:, :, : depth // 8].reshape(height, -1)
+        body = np.pad(lines, ((0, 0), (0, -lines.shape[1] % 4))).tobytes()
+    else:
+        bits = np.unpackbits(rows.astype(np.uint8)[:, :, None], axis=2)[:, :, 8 - depth :]
+        lines = np.packbits(bits.reshape(height, -1), axis=1)
+        body = np.pad(lines, ((0, 0), (0, -lines.shape[1] % 4))).tobytes()
+    table = b""
+    if depth <= 8:
+        greys = np.repeat(np.linspace(0, 255, 2**depth)[:, None], 3, axis=1)
+        colours = np.asarray(greys if palette is None else palette).astype(np.uint8)
+        table = np.pad(colours[:, ::-1], ((0, 0), (0, 1))).tobytes()
+    compression = 3 if masks else {8: 1, 4: 2}[depth] if runs else 0
+    head_bytes = 108 if masks else 40
+    head = struct.pack(
+        "<IiiHHIIiiII", head_bytes, width, -height if downwards else height, 1, depth, compression, len(body), 0, 0,
+        len(table) // 4, 0,
+    )  # fmt: skip
+    head = (head + struct.pack(f"<{len(masks)}I", *masks)).ljust(head_bytes, b"\0")
+    offset = 14 + head_bytes + len(table)
+    return struct.pack("<2sIHHI", b"BM", offset + len(body), 0, 0, offset) + head + table + body
 
 
 def pixels(data: bytes, invert: Invert = "false", fit: Fit = "exact") -> FloatArray:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from service.codecs.files import png
+from service.codecs.files import masks, png
 from service.codecs.files.header import ImageLimits
 from service.codecs.framing import SIDE
 
@@ -73,4 +73,5 @@ def _decoded(inflated: bytes, height: int) -> npt.NDArray[np.uint8]:
     length = len(inflated)
     block = b"\x78\x01\x01" + length.to_bytes(2, "little") + (length ^ 0xFFFF).to_bytes(2, "little")
     stream = b"".join((block, inflated, zlib.adler32(inflated).to_bytes(4)))
-    return np.frombuffer(Image.frombytes("L", (SIDE, height), stream, "zip", "L").tobytes(), np.uint8)
+    samples = Image.frombytes("L", (SIDE, height), stream, "zip", "L").tobytes()
+    return np.frombuffer(masks.samples_in_full_scale(samples, (SIDE + 1) * SIDE), np.uint8)

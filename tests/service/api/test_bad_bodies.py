@@ -67,7 +67,7 @@ def text(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-GIF = digits.saved(DIGIT, "GIF")
+TIFF = digits.saved(DIGIT, "TIFF")
 
 CASES = {
     # images as files
@@ -76,14 +76,13 @@ CASES = {
     "png cut in half": Case("encode", "image/png", PNG[: len(PNG) // 2], 422, "bad_image"),
     "png without its last byte": Case("encode", "image/png", PNG[:-1], 422, "bad_image"),
     "png with a bad checksum": Case("encode", "image/png", PNG[:30] + b"\0" + PNG[31:], 422, "bad_image"),
-    "png with junk behind": Case("encode", "image/png", PNG + b"junk", 422, "bad_image"),
     "png of 20000x20000": Case("encode", "image/png", png_of(20_000, 20_000), 413, "image_too_large"),
     "png of 13000x13000": Case("encode", "image/png", png_of(13_000, 13_000), 413, "image_too_large"),
     "png 1 x 2^31-1": Case("encode", "image/png", png_of(1, 2**31 - 1), 413, "image_too_large"),
     "png of no size": Case("encode", "image/png", png_of(0, 0), 422, "bad_image"),
-    "png wider than 2048": Case("encode", "image/png", png_of(2049, 28), 413, "image_too_large"),
-    "png with 300 small chunks": Case(
-        "encode", "image/png", png_of(28, 28, *[chunk(b"teSt", b"")] * 300), 422, "bad_image"
+    "png wider than 16384": Case("encode", "image/png", png_of(16_385, 28), 413, "image_too_large"),
+    "png with 70,000 small chunks": Case(
+        "encode", "image/png", png_of(28, 28, *[chunk(b"teSt", b"")] * 70_000), 422, "bad_image"
     ),
     "png with two headers": Case("encode", "image/png", png_of(28, 28, header(28, 28)), 422, "bad_image"),
     "png with an unknown critical chunk": Case(
@@ -91,10 +90,8 @@ CASES = {
     ),
     "jpeg cut in half": Case("encode", "image/jpeg", JPEG[: len(JPEG) // 2], 422, "bad_image"),
     "jpeg start alone": Case("encode", "image/jpeg", JPEG[:2], 422, "bad_image"),
-    "gif": Case("encode", "image/png", GIF, 415, "unsupported_image_format"),
-    "bmp": Case("encode", "image/jpeg", digits.saved(DIGIT, "BMP"), 415, "unsupported_image_format"),
-    "tiff": Case("encode", "image/png", digits.saved(DIGIT, "TIFF"), 415, "unsupported_image_format"),
-    "webp": Case("encode", "image/png", b"RIFF\x1a\0\0\0WEBPVP8L", 415, "unsupported_image_format"),
+    "tiff": Case("encode", "image/png", TIFF, 415, "unsupported_image_format"),
+    "webp without a picture": Case("encode", "image/png", b"RIFF\x1a\0\0\0WEBPVP8L", 422, "bad_image"),
     "svg": Case("encode", "image/png", b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, "unsupported_image_format"),
     "pdf": Case("encode", "image/png", b"%PDF-1.7", 415, "unsupported_image_format"),
     "text as png": Case("reconstruct", "image/png", b"not a picture", 415, "unsupported_image_format"),
@@ -155,8 +152,8 @@ CASES = {
     ),
     "json lone surrogate": Case("encode", JSON, b'{"images": ["\\ud800"]}', 400, "invalid_json"),
     "json not ascii": Case("encode", JSON, '{"images": ["é"]}'.encode(), 422, "bad_base64"),
-    "json data uri of a gif": Case(
-        "encode", JSON, images_json("data:image/png;base64," + text(GIF)), 415, "unsupported_image_format"
+    "json data uri of a tiff": Case(
+        "encode", JSON, images_json("data:image/png;base64," + text(TIFF)), 415, "unsupported_image_format"
     ),
     # arrays
     "raw 783 bytes": Case("encode", RAW, bytes(783), 422, "wrong_size"),

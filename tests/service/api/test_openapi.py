@@ -20,7 +20,7 @@ def test_every_media_type_of_a_body_is_named_with_one_that_works(client: Client,
     for path in ("/encode", "/reconstruct"):
         content = document["paths"][path]["post"]["requestBody"]["content"]
         assert set(content) == {
-            "image/png", "image/jpeg", "multipart/form-data",
+            "image/png", "image/jpeg", "image/webp", "image/bmp", "image/gif", "multipart/form-data",
             "application/json", "application/x-npy", "application/octet-stream",
         }  # fmt: skip
         assert client.post(path, json=content["application/json"]["example"]).status_code == 200

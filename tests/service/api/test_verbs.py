@@ -245,8 +245,8 @@ def test_a_long_series_goes_alone_and_page_by_page(backend: Backend) -> None:
 # Groups: each item gets its own rows, or its own error
 
 FAULTS: dict[Route, list[tuple[bytes, str, str]]] = {
-    ENCODE: [(b"GIF89a", PICTURE, "unsupported_image_format"), (b'{"images": ["%"]}', TEXT, "bad_base64")],
-    RECONSTRUCT: [(b"GIF89a", PICTURE, "unsupported_image_format"), (b'{"images": ["%"]}', TEXT, "bad_base64")],
+    ENCODE: [(b"%PDF-1.7", PICTURE, "unsupported_image_format"), (b'{"images": ["%"]}', TEXT, "bad_base64")],
+    RECONSTRUCT: [(b"%PDF-1.7", PICTURE, "unsupported_image_format"), (b'{"images": ["%"]}', TEXT, "bad_base64")],
     DECODE: [(b"{", TEXT, "invalid_json"), (bytes(7), TENSOR, "wrong_size")],
 }
 ROWS = {ENCODE: DIGITS, RECONSTRUCT: DIGITS, DECODE: LATENTS}

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from service.codecs import outputs
-from service.codecs.files.images import grid
+from service.codecs.files.drawing import grid
 from service.codecs.npy import with_headroom
 from service.codecs.outputs import IMAGE_OFFERS, JSON, NPY, NPZ, PNG, RAW, ZIP, Answer, Rendered, RenderOptions
 

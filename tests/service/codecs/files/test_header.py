@@ -48,6 +48,13 @@ def test_orientation_out_of_range_is_ignored(orientation: int) -> None:
     assert read_orientation(exif(orientation)) == 1
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(("kind", "field"), [(1, "B3x"), (3, "H2x"), (4, "I"), (6, "b3x"), (8, "h2x"), (9, "i")])
+def test_orientation_may_be_any_whole_number(order: str, kind: int, field: str) -> None:
+    mark = b"MM\0*" if order == ">" else b"II*\0"
+    assert read_orientation(mark + struct.pack(f"{order}IHHHI{field}", 8, 1, 0x0112, kind, 1, 6)) == 6
+
+
 def test_exif_cut_at_any_byte_is_ignored() -> None:
     whole = exif(6)
     assert {read_orientation(whole[:length]) for length in range(len(whole) - 8)} == {1}
@@ -59,7 +66,8 @@ def test_exif_cut_at_any_byte_is_ignored() -> None:
         b"",
         b"II*\0" + struct.pack("<I", 2**32 - 1),
         b"II*\0" + struct.pack("<IH", 8, 65535),
-        b"MM\0*" + struct.pack(">IHHHIHH", 8, 1, 0x0112, 4, 1, 6, 0),  # a long
+        b"MM\0*" + struct.pack(">IHHHI4s", 8, 1, 0x0112, 2, 1, b"6"),  # text
+        b"MM\0*" + struct.pack(">IHHHIi", 8, 1, 0x0112, 9, 1, -6),
         b"MM\0*" + struct.pack(">IHHHIHH", 8, 1, 0x0112, 3, 2, 6, 6),  # two of them
         exif(6).replace(b"MM\0*", b"MM\0+"),
     ],

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from PIL import Image
 
-from service.codecs.files.jpeg import MAGIC, MAX_SCANS, MAX_SEGMENTS, pixels, read
+from service.codecs.files.jpeg import MAGIC, MAX_SCANS, MAX_SEGMENTS, read, size
 from service.errors import ImageTooLarge, InvalidImage
 from tests.support.image_files import LIMITS, adobe, exif, jpeg, segment
 
@@ -38,17 +38,62 @@ def test_a_good_file_passes_whole() -> None:
     assert read(GOOD, LIMITS).stream == GOOD
 
 
-@pytest.mark.parametrize(("width", "height"), [(20_000, 20_000), (65_535, 1), (1, 2049), (1025, 1025)])
+@pytest.mark.parametrize(("width", "height"), [(20_000, 20_000), (65_535, 1), (1, 16_385), (8193, 8193)])
 def test_too_large_a_size_is_refused_at_the_frame(width: int, height: int) -> None:
     with pytest.raises(ImageTooLarge, match=f"{width}x{height}"):
         read(b"\xff\xd8" + segment(0xC2, struct.pack(">BHHB", 8, height, width, 1) + bytes(3)), LIMITS)
 
 
-def test_a_file_cut_at_any_byte_is_refused() -> None:
+def test_a_file_cut_before_its_pixels_is_refused() -> None:
     whole = jpeg(BLOCKS, before=JFIF + segment(0xE1, b"Exif\0\0" + exif(1)))
-    for length in range(len(whole)):
+    for length in range(whole.index(b"\xff\xda") + 10):
         with pytest.raises(InvalidImage):
             read(whole[:length], LIMITS)
+
+
+@pytest.mark.parametrize("missing", [1, 2])
+def test_a_file_without_its_end_is_given_one(missing: int) -> None:
+    found = read(GOOD[:-missing], LIMITS)
+    assert found.stream == GOOD
+    assert not found.ended
+    assert read(GOOD, LIMITS).ended
+
+
+def test_a_progressive_file_that_ends_before_its_last_scan_is_refused() -> None:
+    whole = progressive()
+    scans = [at for at in range(len(whole)) if whole.startswith(b"\xff\xda", at)]
+    assert not read(whole[:-2], LIMITS).ended
+    for at in scans:
+        with pytest.raises(InvalidImage):
+            read(whole[:at], LIMITS)
+
+
+@pytest.mark.parametrize("header", [b"", b"\1\1\0\0\x3f", b"\x01\1\0\0\x3f\0\0", bytes(200)], ids=repr)
+def test_a_malformed_header_of_a_scan_is_refused(header: bytes) -> None:
+    with pytest.raises(InvalidImage):
+        read(GOOD[:SCAN] + segment(0xDA, header) + GOOD[SCAN + 10 :], LIMITS)
+
+
+def in_scans(size: int, code: int, scans: int, factors: tuple[int, int, int] = (0x11, 0x11, 0x11)) -> bytes:
+    """A colour picture in so many scans, without its codes."""
+    frame = struct.pack(">BHHB", 8, size, size, 3) + b"".join(bytes((i, factors[i], 0)) for i in range(3))
+    scan = segment(0xDA, bytes((3, 0, 0, 1, 0, 2, 0, 0, 63, 0))) + b"\0"
+    return b"\xff\xd8" + segment(code, frame) + scan * scans + b"\xff\xd9"
+
+
+def test_the_memory_and_the_time_of_several_scans_are_limited() -> None:
+    read(in_scans(4096, 0xC2, 5), LIMITS)
+    read(in_scans(8192, 0xC0, 1), LIMITS)
+    read(in_scans(5700, 0xC2, 1, (0x22, 0x11, 0x11)), LIMITS)
+    read(in_scans(1024, 0xC2, MAX_SCANS), LIMITS)
+    for data in (
+        in_scans(4096, 0xC2, 6),
+        in_scans(4097, 0xC2, 1),
+        in_scans(4097, 0xC0, 2),
+        in_scans(5800, 0xC2, 1, (0x22, 0x11, 0x11)),
+    ):
+        with pytest.raises(ImageTooLarge):
+            read(data, LIMITS)
 
 
 def with_frame(
@@ -69,6 +114,8 @@ REFUSED = {
     "2 components": with_frame(components=2),
     "5 components": with_frame(components=5),
     "0 components": with_frame(components=0),
+    "sampling factor 0": GOOD[: FRAME + 11] + b"\x01" + GOOD[FRAME + 12 :],
+    "sampling factor 5": GOOD[: FRAME + 11] + b"\x51" + GOOD[FRAME + 12 :],
     "frame too long": with_frame(surplus=b"\0"),
     "frame too short": GOOD[:FRAME] + segment(0xC0, b"\x08\0\x1c") + GOOD[FRAME + 13 :],
     "segment of length 1": b"\xff\xd8\xff\xdb\0\1" + GOOD[2:],
@@ -132,15 +179,15 @@ def test_orientation_is_taken_from_the_first_exif_block(orientation: int) -> Non
     assert read(jpeg(BLOCKS, before=JFIF + block), LIMITS).orientation == orientation
 
 
-def test_pixels_are_those_of_the_frame_behind_other_segments() -> None:
-    assert pixels(GOOD) == 784
-    assert pixels(jpeg(BLOCKS, size=(27, 30), before=JFIF + segment(0xE1, b"Exif\0\0" + exif(1)))) == 27 * 30
-    assert pixels(progressive()) == 784
-    assert pixels(GOOD[:FRAME]) == 0
+def test_the_size_is_that_of_the_frame_behind_other_segments() -> None:
+    assert size(GOOD) == (28, 28)
+    assert size(jpeg(BLOCKS, size=(27, 30), before=JFIF + segment(0xE1, b"Exif\0\0" + exif(1)))) == (27, 30)
+    assert size(progressive()) == (28, 28)
+    assert size(GOOD[:FRAME]) == (0, 0)
 
 
 def test_a_thumbnail_in_a_side_segment_is_not_counted() -> None:
-    assert pixels(jpeg(BLOCKS, before=segment(0xE1, b"Exif\0\0" + jpeg(BLOCKS[:1, :1], size=(8, 8))))) == 784
+    assert size(jpeg(BLOCKS, before=segment(0xE1, b"Exif\0\0" + jpeg(BLOCKS[:1, :1], size=(8, 8))))) == (28, 28)
 
 
 pieces = st.binary(max_size=20) | st.sampled_from(
@@ -149,11 +196,11 @@ pieces = st.binary(max_size=20) | st.sampled_from(
 
 
 @given(st.lists(pieces, max_size=12).map(b"".join))
-def test_pixels_of_any_bytes_are_counted_without_an_error(data: bytes) -> None:
-    assert 0 <= pixels(MAGIC + data) <= 65_535**2
+def test_the_size_of_any_bytes_is_looked_for_without_an_error(data: bytes) -> None:
+    assert all(0 <= side <= 65_535 for side in size(MAGIC + data))
 
 
 def test_no_more_segments_are_counted_than_are_read() -> None:
     side = segment(0xFE, b"a")
-    assert pixels(b"\xff\xd8" + side * (MAX_SEGMENTS - 1) + GOOD[FRAME:]) == 784
-    assert pixels(b"\xff\xd8" + side * MAX_SEGMENTS + GOOD[FRAME:]) == 0
+    assert size(b"\xff\xd8" + side * (MAX_SEGMENTS - 1) + GOOD[FRAME:]) == (28, 28)
+    assert size(b"\xff\xd8" + side * MAX_SEGMENTS + GOOD[FRAME:]) == (0, 0)
