@@ -17,7 +17,7 @@ from service.codecs.files.header import Header, ImageLimits, read_orientation
 from service.errors import ImageTooLarge, InvalidImage
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-MAX_CHUNKS = 65_536  # walked in 40 ms; 4 MiB in the 8 KiB chunks that are usual are 512
+MAX_CHUNKS = 65_536  # walked in 64 ms; 4 MiB in the 8 KiB chunks that are usual are 512
 
 _HEAD = struct.Struct(">I4s")
 _IHDR = struct.Struct(">IIBBBBB")
