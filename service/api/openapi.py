@@ -31,35 +31,44 @@ _ERRORS: Mapping[int, str] = {
 }
 
 
+_UNTYPED = "What has no type, or one that says no more than this, is known by its first bytes: pictures, npy and JSON."
+
+
 def _image_bodies() -> dict[str, Any]:
     listed = {
         "type": "array",
         "items": {},
-        "description": "Base64 of an image file, or 28×28 or 784 numbers in [0, 1].",
+        "description": "Base64 of an image file, bare or as a data URL, or 28×28 or 784 numbers in [0, 1].",
     }
+    form = {
+        "type": "object",
+        "properties": {"file": {"type": "array", "items": _BINARY}},
+        "description": "Files under any name; every other field is a parameter, as in the query.",
+    }
+    array = "Floats in [0, 1], bool, whole numbers in 0…255, or uint16; (n,28,28), (n,1,28,28), (n,28,28,1) or (n,784)."
+    raw = f"n × 784 uint8, or what X-Tensor-Dtype and X-Tensor-Shape say, little-endian. {_UNTYPED}"
     return {
-        **{image: {"schema": _BINARY} for image in content_type.IMAGE},
-        content_type.FORM: {"schema": {"type": "object", "properties": {"file": {"type": "array", "items": _BINARY}}}},
+        **{image: {"schema": _BINARY} for image in content_type.IMAGES},
+        content_type.FORM: {"schema": form},
         content_type.JSON: {
             "schema": {"type": "object", "required": ["images"], "properties": {"images": listed}},
             "example": {"images": [SEVEN]},
         },
-        content_type.ARRAY[0]: {
-            "schema": {**_BINARY, "description": "uint8 or float32, (n,28,28), (n,1,28,28) or (n,784)"}
-        },
-        content_type.RAW: {"schema": {**_BINARY, "description": "n × 784 uint8"}},
+        content_type.ARRAY: {"schema": {**_BINARY, "description": array}},
+        content_type.RAW: {"schema": {**_BINARY, "description": raw}},
     }
 
 
 def _latent_bodies(latent_dim: int) -> dict[str, Any]:
     listed = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
+    raw = f"n × latent_dim float32, or what X-Tensor-Dtype and X-Tensor-Shape say, little-endian. {_UNTYPED}"
     return {
         content_type.JSON: {
             "schema": {"type": "object", "required": ["latents"], "properties": {"latents": listed}},
             "example": {"latents": [[0.0] * latent_dim]},
         },
-        content_type.ARRAY[0]: {"schema": {**_BINARY, "description": "float32 (n, latent_dim)"}},
-        content_type.RAW: {"schema": {**_BINARY, "description": "n × latent_dim little-endian float32"}},
+        content_type.ARRAY: {"schema": {**_BINARY, "description": "Floats or whole numbers, (n, latent_dim)."}},
+        content_type.RAW: {"schema": {**_BINARY, "description": raw}},
     }
 
 

@@ -55,13 +55,16 @@ class Body:
 
     It counts what it holds, not what it announces: else a few clients that announce much and send nothing keep others
     out. One that announces more than there is room for is refused at once.
+
+    files: in place of its content once it is known to be a form's.
     """
 
-    __slots__ = ("_counted", "_held", "_max_bytes", "_received", "content", "is_too_large", "refusal")
+    __slots__ = ("_counted", "_held", "_max_bytes", "_received", "content", "files", "is_too_large", "refusal")
 
     def __init__(self, headers: Mapping[bytes, bytes], max_bytes: int, held: HeldBytes | None = None) -> None:
         """headers: by names in lower case. held: as a Request's."""
         self.content: bytes | bytearray = b""
+        self.files: Sequence[bytes] | None = None
         self._max_bytes = max_bytes
         self._held = held
         self._received = 0
@@ -97,7 +100,7 @@ class Body:
 
     def release(self) -> None:
         """Nobody reads it any more: what it holds is free for others."""
-        self.content = b""
+        self.content, self.files = b"", None
         if self._counted and self._held:
             self._held.give_back(self._counted)
             self._counted = 0

@@ -7,7 +7,7 @@ import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from pydantic import ValidationError
 
@@ -20,8 +20,9 @@ from service.api.request import Request
 from service.api.schemas import ImageInputQuery, ImageOutputQuery, Query, ReconstructQuery, SampleQuery
 from service.api.verbs import decode, encode, reconstruct, sample
 from service.api.verbs.form import Form
+from service.codecs import content_type, multipart
 from service.engine.job import Job
-from service.errors import ServiceError
+from service.errors import InvalidParameter, ServiceError
 
 _METHODS = {"GET": (b"GET", b"HEAD")}  # that a route answers, where they are several
 _CACHED_BYTES = 256  # of a query string and an Accept header; so 1024 forms stay below 3 MB
@@ -35,6 +36,7 @@ class Route(NamedTuple):
 
     prepare: checked query, Accept header, backend → what requests with these have in common.
     plan: that, a request, backend → a job. Both raise the ServiceErrors that the caller is to blame for.
+    takes_forms: whether the body may be a form, whose files are pictures and whose fields are parameters.
     """
 
     method: str
@@ -43,12 +45,13 @@ class Route(NamedTuple):
     prepare: Callable[[Any, str, Backend], Form]
     plan: Callable[[Form, Request, Backend], Job]
     document: openapi.Document
+    takes_forms: bool = False
 
 
 ROUTES: Final = (
-    Route("POST", "/encode", ImageInputQuery, encode.prepare, encode.plan, openapi.encode),
+    Route("POST", "/encode", ImageInputQuery, encode.prepare, encode.plan, openapi.encode, True),
     Route("POST", "/decode", ImageOutputQuery, decode.prepare, decode.plan, openapi.decode),
-    Route("POST", "/reconstruct", ReconstructQuery, reconstruct.prepare, reconstruct.plan, openapi.reconstruct),
+    Route("POST", "/reconstruct", ReconstructQuery, reconstruct.prepare, reconstruct.plan, openapi.reconstruct, True),
     Route("GET", "/sample", SampleQuery, sample.prepare, sample.plan, openapi.sample),
     Route("POST", "/sample", ImageOutputQuery, sample.prepare, sample.plan_post, openapi.sample_post),
 )
@@ -92,8 +95,14 @@ class Routes:
             if request.body.refusal:
                 parse(route.query, query_string)
                 raise request.body.refusal
-            is_short = len(query_string) + len(accepted) <= _CACHED_BYTES
-            form = (self._form_cached if is_short else self._form)(route, query_string, accepted)
+            form = self._form_of(route, query_string, accepted)
+            header = request.headers.get(b"content-type", b"")
+            if route.takes_forms and content_type.media_type(header) == content_type.FORM:
+                max_files = self._backend.limits.limits.max_request_rows
+                request.body.files, fields = multipart.parse(bytes(request.body.content), header, max_files)
+                request.body.content = b""
+                if fields:
+                    form = self._form_of(route, _with_fields(query_string, fields), accepted)
             job = route.plan(form, request, self._backend)
             self._backend.door.submit(job, done)
             return job
@@ -112,13 +121,39 @@ class Routes:
         _logger.error("request %s failed", request_id, exc_info=error)
         return problems.bug(request_id)
 
+    def _form_of(self, route: Route, query_string: bytes, accepted: bytes) -> Form:
+        is_short = len(query_string) + len(accepted) <= _CACHED_BYTES
+        return (self._form_cached if is_short else self._form)(route, query_string, accepted)
+
     def _form(self, route: Route, query_string: bytes, accepted: bytes) -> Form:
         return route.prepare(parse(route.query, query_string), accepted.decode("latin-1"), self._backend)
 
 
 def parse(model: type[Query], query_string: bytes) -> Query:
-    """The query as FastAPI reads it: the last value of a name given twice. Raises InvalidParameter."""
+    """The query. Raises InvalidParameter, also for a name given twice that is no list.
+
+    The last value of each is checked first, because FastAPI has done that when its requests come here.
+    """
+    pairs = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)
+    values = dict(pairs)
+    query = _checked(model, values)
+    if len(values) == len(pairs):
+        return query
+    for name in values:
+        given = [value for key, value in pairs if key == name]
+        if len(given) > 1 and name not in model.LISTS:
+            raise InvalidParameter(f"{name}: given more than once.")
+        values[name] = ",".join(given)
+    return _checked(model, values)
+
+
+def _checked(model: type[Query], values: Mapping[str, str]) -> Query:
     try:
-        return model.model_validate(dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)))
+        return model.model_validate(values)
     except ValidationError as error:
         raise problems.parameter_error(error.errors(include_url=False, include_input=False)) from error
+
+
+def _with_fields(query_string: bytes, fields: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """The query with a form's fields; a name that is in both is then given twice."""
+    return b"&".join(filter(None, (query_string, urlencode(fields).encode("ascii"))))

@@ -1,7 +1,7 @@
 """What goes over the wire as JSON and in query strings: checked on the way in, documented on the way out."""
 
 import functools
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,7 +16,12 @@ _LABEL = "A class; several, taken in turn by index; balanced, all in turn; or an
 
 
 class Query(BaseModel):
-    """Query parameters: text, so read leniently, but none that is unknown."""
+    """Query parameters: text, so read leniently, but none that is unknown.
+
+    LISTS: names that may be given several times; their values are joined by commas.
+    """
+
+    LISTS: ClassVar[frozenset[str]] = frozenset()
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -88,11 +93,13 @@ class SampleBody(SampleParameters):
 
 
 class SampleQuery(SampleParameters, ImageOutputQuery):
+    LISTS: ClassVar[frozenset[str]] = frozenset({"label"})
+
     label: str = Field(
         "any",
         pattern=r"^(any|balanced|\d{1,4}(,\d{1,4})*)$",
         max_length=2000,
-        description=_LABEL.replace("several", "several, joined by commas"),
+        description=_LABEL.replace("several", "several, joined by commas or each as a `label` of its own"),
         examples=["7"],
     )
 

@@ -2,6 +2,7 @@
 
 import functools
 
+from service.codecs import parameters
 from service.errors import NotAcceptable
 
 _MAX_CHARACTERS = 4096  # browsers send some 200
@@ -18,7 +19,7 @@ def negotiate(accept: str, offers: tuple[str, ...]) -> str:
 
 
 def _negotiate(accept: str, offers: tuple[str, ...]) -> str:
-    ranges = dict(map(_media_range, accept.split(",")))
+    ranges = dict(map(_media_range, parameters.elements(accept)))
     qualities = [_quality(offer, ranges) for offer in offers]
     best = max(qualities)
     if best <= 0:
@@ -38,10 +39,9 @@ def _quality(offer: str, ranges: dict[str, float]) -> float:
 
 
 def _media_range(part: str) -> tuple[str, float]:
-    name, *parameters = (piece.strip().lower() for piece in part.split(";"))
-    given = next((value[2:] for value in parameters if value.startswith("q=")), "1")
+    name, given = parameters.parse(part)
     try:
-        quality = float(given)
+        quality = float(next((value for key, value in given if key == "q"), "1"))
     except ValueError:
         return name, 0.0
     return name, quality if 0 <= quality <= 1 else 0.0  # NaN too

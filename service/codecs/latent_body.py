@@ -1,12 +1,13 @@
-"""A body that holds latents, by its content type → checked latents.
+"""A body that holds latents → checked latents.
 
 application/json           {"latents": [...]}
-application/x-npy          float32 (n, latent_dim); also octet-stream that begins with npy's magic bytes
-application/octet-stream   raw tensor: little-endian float32, row after row
+application/x-npy          numbers (n, latent_dim)
+application/octet-stream   raw tensor: little-endian float32, row after row, or as its X-Tensor headers say
+
+What the type leaves open, the first bytes decide: `content_type.of`.
 """
 
-import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -25,11 +26,13 @@ FloatArray = npt.NDArray[np.float32]
 class LatentBody:
     """A body that holds latents. rows, cost_s: as of an ImageBody."""
 
-    __slots__ = ("_body", "_latent_dim", "_max_rows", "_media_type", "cost_s", "rows")
+    __slots__ = ("_body", "_headers", "_latent_dim", "_max_rows", "_media_type", "cost_s", "rows")
 
-    def __init__(self, body: bytes, header: bytes, latent_dim: int, max_rows: int) -> None:
+    def __init__(self, body: bytes, headers: Mapping[bytes, bytes], latent_dim: int, max_rows: int) -> None:
+        """headers: by names in lower case. Raises UnsupportedMediaType for JSON in another charset than UTF-8."""
         self._body = body
-        self._media_type = content_type.media_type(header)
+        self._headers = headers
+        self._media_type = content_type.of(headers, body)
         self._latent_dim = latent_dim
         self._max_rows = max_rows
         row_bytes = latent_dim * (8 if self._media_type == content_type.JSON else 4)
@@ -41,32 +44,36 @@ class LatentBody:
 
         Raises UnsupportedMediaType, MalformedBody, InvalidInput, TooManyRows.
         """
-        body, latent_dim = self._body, self._latent_dim
-        values: AnyArray
-        if self._media_type == content_type.JSON:
-            listed = rows.of_json(body, "latents", self._max_rows)
-            values = rows.stacked(listed, functools.partial(rows.numbers, shape=(latent_dim,)))
-        elif content_type.is_npy(self._media_type, body):
-            values = npy.read_npy(body)
-            if values.dtype == np.uint8 or values.ndim not in (1, 2) or values.shape[-1] != latent_dim:
-                raise InvalidInput(f"Latents are float32 of shape (n, {latent_dim}).", "wrong_shape")
-            values = np.atleast_2d(values)
-        elif self._media_type == content_type.RAW:
-            if len(body) % (4 * latent_dim):
-                raise InvalidInput(
-                    f"Raw latents are n × {latent_dim} little-endian float32, {4 * latent_dim} bytes each; "
-                    f"the body holds {len(body)}.",
-                    "wrong_size",
-                )
-            values = np.frombuffer(body, "<f4").reshape(-1, latent_dim)
-        else:
-            raise content_type.unsupported(
-                self._media_type, (content_type.JSON, content_type.ARRAY[0], content_type.RAW)
-            )
+        values = self._values()
         rows.check(len(values), self._max_rows)
+        if values.dtype.kind in "iu":
+            values = values.astype(np.float64)  # the least of a whole type has no opposite
         if not (np.abs(values) <= MAX_LATENT).all():  # false for NaN too
             raise InvalidInput(f"Latents must be finite and within ±{MAX_LATENT:g}.", "out_of_range")
         return np.ascontiguousarray(values, np.float32)
+
+    def _values(self) -> AnyArray:
+        """(n, latent_dim), unchecked."""
+        body, latent_dim = self._body, self._latent_dim
+        if self._media_type == content_type.JSON:
+            listed = rows.of_json(body, "latents", self._max_rows)
+            return rows.stacked(listed, lambda row: rows.numbers(row, (latent_dim,)))
+        if self._media_type == content_type.ARRAY:
+            values = npy.read_npy(body)
+        elif self._media_type == content_type.RAW:
+            values = npy.read_raw(body, self._headers, "float32")
+            if values.ndim == 1 and len(values) % latent_dim:
+                raise InvalidInput(
+                    f"Raw latents are n × {latent_dim} numbers, little-endian float32 unless X-Tensor-Dtype says "
+                    f"otherwise; the body holds {len(values)}.",
+                    "wrong_size",
+                )
+            values = values.reshape(-1, latent_dim) if values.ndim == 1 else values
+        else:
+            raise content_type.unsupported(self._media_type, (content_type.JSON, content_type.ARRAY, content_type.RAW))
+        if values.dtype == np.bool_ or values.ndim not in (1, 2) or values.shape[-1] != latent_dim:
+            raise InvalidInput(f"Latents are numbers of shape (n, {latent_dim}).", "wrong_shape")
+        return np.atleast_2d(values)
 
 
 def read_latents(bodies: Sequence[LatentBody]) -> list[FloatArray | ServiceError]:

@@ -1,86 +1,82 @@
-"""multipart/form-data bytes → the content of its files (RFC 7578). Only home of python-multipart."""
+"""multipart/form-data bytes → files and fields. RFC 7578; the syntax is RFC 2046's, section 5.1.1.
 
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+The body is cut at all its boundaries at once, and then each part's head is read, in some 10 µs.
+"""
 
-from service.errors import MalformedBody, TooManyRows
+import re
+from typing import Final, NamedTuple
 
-_CODE = "bad_multipart"
-_MAX_BOUNDARY_BYTES = 70  # RFC 2046, section 5.1.1
+from service.codecs import parameters
+from service.errors import InvalidParameter, MalformedBody, TooManyRows
+
+MAX_FIELDS: Final = 32  # there are fewer parameters
+MAX_FIELD_BYTES: Final = 2048
+
+_MAX_BOUNDARY_BYTES = 70
+_MAX_HEAD_BYTES = 2048  # of a part
+_HEAD = re.compile(rb"[ \t]*(?:\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*:[^\r\n]*)*\r\n\r\n")
+_HEADER = re.compile(rb"\r\n(content-disposition|content-type)[ \t]*:([^\r\n]*)", re.IGNORECASE)
+_FILE_TYPE = re.compile("image/|application/octet-stream$")  # of a part that names no file
+_CHARSET = b"_charset_"  # a browser's own note, RFC 7578 section 4.6
 
 
-def files(body: bytes, content_type: bytes, max_files: int) -> list[bytes]:
-    """Content of every part that names a file, in order; parts without a filename are passed over.
+class Form(NamedTuple):
+    """Content of each file and (name, value) of each field, both in order."""
 
-    Raises MalformedBody, TooManyRows.
+    files: list[bytes]
+    fields: list[tuple[bytes, bytes]]
+
+
+def parse(body: bytes, header: bytes, max_files: int) -> Form:
+    """header: Content-Type. Of a file input that was left empty there is no file.
+
+    Raises MalformedBody, InvalidParameter for too many fields or too long ones, TooManyRows.
     """
-    boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
+    boundary = dict(parameters.parse(header.decode("latin-1"))[1]).get("boundary", "").encode("latin-1")
     if not 0 < len(boundary) <= _MAX_BOUNDARY_BYTES:
-        raise MalformedBody("The multipart content type needs a boundary of 1 to 70 bytes.", _CODE)
-    form = _Form(max_files)
-    try:
-        parser = MultipartParser(boundary, form.callbacks())  # type: ignore[arg-type]
-        parser.write(body)
-        parser.finalize()
-    except FormParserError as error:
-        raise MalformedBody("The multipart body is not well-formed.", _CODE) from error
-    if not form.ended:
-        raise MalformedBody("The multipart body ends before its last boundary.", _CODE)
-    return form.files
+        raise _malformed("The multipart content type needs a boundary of 1 to 70 bytes.")
+    max_parts = 2 * max_files + MAX_FIELDS  # file inputs left empty among them
+    before, *parts = (b"\r\n" + body).split(b"\r\n--" + boundary, max_parts + 1)
+    end = next((i for i, part in enumerate(parts) if part.startswith(b"--")), None)
+    if before:
+        raise _malformed()
+    if end is None and len(parts) > max_parts:
+        raise _too_many(max_files)
+    form = Form([], [])
+    for part in parts[:end]:
+        _add(form, part, max_files)
+    if end is None:
+        raise _malformed("The multipart body ends before its last boundary.")
+    return form
 
 
-class _Form:
-    """Collects the parts as the parser reports them."""
+def _add(form: Form, part: bytes, max_files: int) -> None:
+    """part: all between two boundaries."""
+    head = _HEAD.match(part, 0, _MAX_HEAD_BYTES)
+    if head is None:
+        raise _malformed()
+    content = part[head.end() :]
+    headers = {name.lower(): value.decode("latin-1") for name, value in _HEADER.findall(head[0])}
+    given = dict(parameters.parse(headers.get(b"content-disposition", ""))[1])
+    file_names = {given[key] for key in ("filename", "filename*") if key in given}
+    if file_names or _FILE_TYPE.match(parameters.parse(headers.get(b"content-type", ""))[0]):
+        if not content and file_names == {""}:
+            return  # a file input that was left empty
+        if len(form.files) == max_files:
+            raise _too_many(max_files)
+        form.files.append(content)
+        return
+    name = given.get("name", "").encode("latin-1")
+    if name == _CHARSET:
+        return
+    if len(form.fields) == MAX_FIELDS or len(name) + len(content) > MAX_FIELD_BYTES:
+        raise InvalidParameter(f"A form may hold at most {MAX_FIELDS} fields, of {MAX_FIELD_BYTES} bytes each.")
+    form.fields.append((name, content))
 
-    def __init__(self, max_files: int) -> None:
-        self.files: list[bytes] = []
-        self.ended = False
-        self._max_files = max_files
-        self._parts = 0
-        self._field = b""
-        self._value = b""
-        self._is_file = False
-        self._content = bytearray()
 
-    def callbacks(self) -> dict[str, object]:
-        return {
-            "on_part_begin": self._part_begin,
-            "on_header_field": self._header_field,
-            "on_header_value": self._header_value,
-            "on_header_end": self._header_end,
-            "on_part_data": self._part_data,
-            "on_part_end": self._part_end,
-            "on_end": self._end,
-        }
+def _malformed(detail: str = "The multipart body is not well-formed.") -> MalformedBody:
+    return MalformedBody(detail, "bad_multipart")
 
-    def _part_begin(self) -> None:
-        self._parts += 1
-        if self._parts > 2 * self._max_files:
-            raise TooManyRows(f"A form may hold at most {self._max_files} files.")
-        self._is_file = False
-        self._content = bytearray()
 
-    def _header_field(self, data: bytes, start: int, end: int) -> None:
-        self._field += data[start:end]
-
-    def _header_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
-
-    def _header_end(self) -> None:
-        if self._field.lower() == b"content-disposition":
-            self._is_file = b"filename" in parse_options_header(self._value)[1]
-        self._field = self._value = b""
-
-    def _part_data(self, data: bytes, start: int, end: int) -> None:
-        if self._is_file:
-            self._content += data[start:end]
-
-    def _part_end(self) -> None:
-        if not self._is_file:
-            return
-        if len(self.files) == self._max_files:
-            raise TooManyRows(f"A form may hold at most {self._max_files} files.")
-        self.files.append(bytes(self._content))
-
-    def _end(self) -> None:
-        self.ended = True
+def _too_many(max_files: int) -> TooManyRows:
+    return TooManyRows(f"A form may hold at most {max_files} files.")

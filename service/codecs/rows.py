@@ -14,6 +14,7 @@ _QUICK_BYTES = 1 << 20  # of JSON that cannot take much memory
 _ROW_VALUES = 1024  # at most; an image has 784, in no base64 is a comma
 
 _T = TypeVar("_T")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def check(rows: int, max_rows: int) -> None:
@@ -31,7 +32,7 @@ def of_json(body: bytes, key: str, max_rows: int) -> list[Any]:
             f"The body holds more than {max_rows} rows of {_ROW_VALUES} values; fewer are accepted at once."
         )
     try:
-        document = orjson.loads(body)
+        document = orjson.loads(json_text(body))
     except orjson.JSONDecodeError as error:
         raise MalformedBody("The body is not valid JSON in UTF-8.", "invalid_json") from error
     if not isinstance(document, dict) or list(document) != [key] or not isinstance(document[key], list):
@@ -41,21 +42,34 @@ def of_json(body: bytes, key: str, max_rows: int) -> list[Any]:
     return rows
 
 
-def numbers(row: Any, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
-    """A list of numbers, or of lists of them, of exactly this shape; float64, so that nothing overflows unseen.
+def json_text(body: bytes) -> bytes:
+    """A JSON document without its byte order mark. Raises MalformedBody for UTF-16 and UTF-32."""
+    if b"\0" in body[:4] or body[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise MalformedBody("The JSON is in UTF-16 or UTF-32; send UTF-8.", "invalid_json")
+    return body.removeprefix(_BYTE_ORDER_MARK)
 
-    Raises InvalidInput.
+
+def numbers(row: Any, *shapes: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """A list of numbers, or of lists of them, of exactly one of these shapes, flat.
+
+    float64, so that nothing overflows unseen. Raises InvalidInput.
     """
-    is_shaped = isinstance(row, list) and len(row) == shape[0]
-    if is_shaped and len(shape) == 2:
-        is_shaped = all(isinstance(line, list) and len(line) == shape[1] for line in row)
-        row = list(itertools.chain.from_iterable(row)) if is_shaped else row
-    if not is_shaped:
-        size = " × ".join(str(length) for length in shape)
-        raise InvalidInput(f"A list of exactly {size} numbers is needed.", "wrong_shape")
+    shape = next((shape for shape in shapes if _has_shape(row, shape)), None)
+    if shape is None:
+        sizes = " or ".join(" × ".join(map(str, shape)) for shape in shapes)
+        raise InvalidInput(f"A list of exactly {sizes} numbers is needed.", "wrong_shape")
+    if len(shape) == 2:
+        row = list(itertools.chain.from_iterable(row))
     if not set(map(type, row)) <= {int, float}:  # a bool is an int to isinstance
         raise InvalidInput("Every value must be a number.", "not_a_number")
     return np.fromiter(row, np.float64, len(row))
+
+
+def _has_shape(row: Any, shape: tuple[int, ...]) -> bool:
+    """Whatever its innermost elements are."""
+    length, *rest = shape
+    is_so_long = isinstance(row, list) and len(row) == length
+    return is_so_long and (not rest or all(_has_shape(line, tuple(rest)) for line in row))
 
 
 def stacked(rows: Sequence[_T], read: Callable[[_T], npt.NDArray[Any]]) -> npt.NDArray[Any]:

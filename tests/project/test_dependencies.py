@@ -12,7 +12,6 @@ from service.app import VERSION
 # Lowest version without a known hole, and the advisory or change that sets it.
 FLOORS = {
     "starlette": ((1, 6), "CVE-2025-62727, CVE-2026-48710"),
-    "python-multipart": ((0, 0, 31), "CVE-2026-40347"),
     "h11": ((0, 16), "CVE-2025-43859"),
     "orjson": ((3, 11, 6), "CVE-2025-67221"),
     "pillow": ((12, 3), "decoder fixes of 2026"),

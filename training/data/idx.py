@@ -1,7 +1,7 @@
 """MNIST's four files, in a directory or from the public mirrors, verified, as NumPy arrays. No torch.
 
 LeCun, Cortes & Burges; the IDX format: http://yann.lecun.com/exdb/mnist/. Every file is checked by the SHA-256 of its
-uncompressed content, which is the same whatever mirror or compression it came by.
+uncompressed content, which is the same whatever mirror, name or compression it came by.
 """
 
 import gzip
@@ -10,6 +10,7 @@ import math
 import os
 import zlib
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +29,8 @@ DIGESTS: Mapping[str, str] = {
 }
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist", "https://storage.googleapis.com/cvdf-datasets/mnist")
 DOWNLOADED = Path("data")
+GZIP_MAGIC = b"\x1f\x8b"
+_PLACES = ("", "raw", "MNIST/raw")  # the second and third are torchvision's
 UNSIGNED_BYTES = b"\x00\x00\x08"  # the IDX magic number for uint8; one more byte is the number of axes
 
 Bytes = NDArray[np.uint8]
@@ -51,6 +54,7 @@ def read(
 ) -> Files:
     """Read and verify MNIST: from `directory`, else from $MNIST_DIR, else from ./data, fetching there what is missing.
 
+    The files may lie as torchvision puts them, below MNIST/raw, or be named as Kaggle does, t10k-images.idx3-ubyte.
     digests: SHA-256 of the uncompressed content of the four files, in the order of `DIGESTS`, which are the default.
     Raises DataError, which names the file, what was found and what was expected.
     """
@@ -77,12 +81,14 @@ def read(
 
 
 def read_verified(directory: Path, name: str, sha256: str) -> bytes:
-    """Uncompressed content of the file `name`, raw or with .gz, checked. Raises DataError."""
+    """Uncompressed content of the file `name`, raw or compressed, checked. Raises DataError."""
     path = _find(directory, name)
     if path is None:
-        raise DataError(f"{directory} holds neither {name} nor {name}.gz")
+        raise DataError(_missing(directory, name))
     try:
-        content = _uncompressed(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        content = path.read_bytes()
+        if content.startswith(GZIP_MAGIC) or (path.suffix == ".gz" and not content.startswith(UNSIGNED_BYTES)):
+            content = _uncompressed(content)  # whatever the name says: browsers unpack, and keep the name
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
@@ -110,8 +116,21 @@ def parse_idx(content: bytes, name: str) -> Bytes:
 
 
 def _find(directory: Path, name: str) -> Path | None:
-    candidates = (directory / name, directory / f"{name}.gz")
-    return next((path for path in candidates if path.is_file()), None)
+    dotted = name.replace("-idx", ".idx")
+    paths = (directory / place / file for place in _PLACES for file in (name, f"{name}.gz", dotted, f"{dotted}.gz"))
+    # Kaggle's archive, unpacked, has each file in a folder of its own name.
+    return next((path for file in paths for path in (file, file / name, file / dotted) if path.is_file()), None)
+
+
+def _missing(directory: Path, name: str) -> str:
+    """What is wrong, with the files whose names come near."""
+    if not directory.is_dir():
+        return f"{directory} is not a directory; {name} is looked for there"
+    entries = (path for depth in ("*", "*/*") for path in directory.glob(depth))
+    found = [path.relative_to(directory) for path in entries if path.is_file()]
+    near = get_close_matches(name, {path.name for path in found}, n=3)
+    hint = f"; it holds {', '.join(sorted(str(path) for path in found if path.name in near))}" if near else ""
+    return f"{directory} holds neither {name} nor {name}.gz{hint}"
 
 
 def _uncompressed(content: bytes) -> bytes:

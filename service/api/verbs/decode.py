@@ -27,7 +27,7 @@ def plan(form: Form, request: Request, backend: Backend) -> Job:
     """Raises UnsupportedMediaType; what else is wrong with the body is found when it is read."""
     body = LatentBody(
         bytes(request.body.content),
-        request.headers.get(b"content-type", b""),
+        request.headers,
         form.model.manifest.latent_dim,
         backend.limits.limits.max_request_rows,
     )

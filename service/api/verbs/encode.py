@@ -26,7 +26,7 @@ def prepare(query: ImageInputQuery, accepted: str, backend: Backend) -> Form:
 
 def plan(form: Form, request: Request, backend: Backend) -> Job:
     """Raises UnsupportedMediaType, MalformedBody, InvalidInput, TooManyRows."""
-    body = ImageBody(bytes(request.body.content), request.headers.get(b"content-type", b""), form.reading)
+    body = ImageBody(bytes(request.body.content), request.headers, form.reading, request.body.files)
     cost_s = body.cost_s + body.rows * form.row_s
     return Job(answer, form.key, Item(form, body), rows=body.rows, cost_s=cost_s, timeout_s=backend.limits.timeout_s)
 

@@ -37,7 +37,7 @@ def prepare(query: ReconstructQuery, accepted: str, backend: Backend) -> Form:
 
 def plan(form: Form, request: Request, backend: Backend) -> Job:
     """Raises UnsupportedMediaType, MalformedBody, InvalidInput, TooManyRows."""
-    body = ImageBody(bytes(request.body.content), request.headers.get(b"content-type", b""), form.reading)
+    body = ImageBody(bytes(request.body.content), request.headers, form.reading, request.body.files)
     facts = {"seed": noise.seed(form.query.seed)} if form.query.draw else {}
     cost_s = body.cost_s + body.rows * form.row_s
     return Job(

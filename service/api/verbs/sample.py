@@ -15,6 +15,7 @@ from service.api.verbs import group
 from service.api.verbs.form import Form, fact_headers, form
 from service.api.verbs.group import Found, Item
 from service.codecs import content_type, npy, outputs
+from service.codecs.rows import json_text
 from service.engine import noise, sampling
 from service.engine.job import Answer, Job
 from service.engine.sampling import SamplePage, Samples, SampleSpec
@@ -45,10 +46,10 @@ def plan_post(form: Form, request: Request, backend: Backend) -> Job:
     content = bytes(request.body.content)
     if len(content) > _BODY_BYTES:
         raise PayloadTooLarge(f"The body of /sample has at most {_BODY_BYTES} bytes.")
-    if content_type.media_type(request.headers.get(b"content-type", b"")) != content_type.JSON:
+    if content_type.of(request.headers, content) != content_type.JSON:
         raise UnsupportedMediaType(f"The body must be {content_type.JSON}.")
     try:
-        return _plan(form, SampleBody.model_validate_json(content), backend)
+        return _plan(form, SampleBody.model_validate_json(json_text(content)), backend)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
         if found[0]["type"] == "json_invalid":

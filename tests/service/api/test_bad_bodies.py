@@ -115,7 +115,9 @@ CASES = {
     "json 100,000 deep": Case("encode", JSON, b'{"images": ' + b"[" * 100_000, 400, "invalid_json"),
     "json object 100,000 deep": Case("encode", JSON, b'{"images":' * 100_000, 400, "invalid_json"),
     "json in utf-16": Case("encode", JSON, '{"images": []}'.encode("utf-16"), 400, "invalid_json"),
-    "json with a byte order mark": Case("encode", JSON, b"\xef\xbb\xbf" + images_json(text(PNG)), 400, "invalid_json"),
+    "json with two byte order marks": Case(
+        "encode", JSON, b"\xef\xbb\xbf" * 2 + images_json(text(PNG)), 400, "invalid_json"
+    ),
     "json with invalid utf-8": Case("encode", JSON, b'{"images": ["\xff"]}', 400, "invalid_json"),
     "json charset utf-16": Case(
         "encode", JSON + "; charset=utf-16", images_json(text(PNG)), 415, "unsupported_media_type"
@@ -135,7 +137,7 @@ CASES = {
     "json 783 numbers": Case("encode", JSON, images_json([0.0] * 783), 422, "wrong_shape"),
     "json 785 numbers": Case("encode", JSON, images_json([0.0] * 785), 422, "wrong_shape"),
     "json ragged rows": Case("encode", JSON, images_json([[0.0] * 28] * 27 + [[0.0] * 27]), 422, "wrong_shape"),
-    "json deeper rows": Case("encode", JSON, images_json([[[0.0]] * 28] * 28), 422, "not_a_number"),
+    "json deeper rows": Case("encode", JSON, images_json([[[0.0, 0.0]] * 28] * 28), 422, "not_a_number"),
     "json NaN": Case("encode", JSON, images_json(with_pixel(float("nan"))), 400, "invalid_json"),
     "json Infinity": Case("encode", JSON, images_json(with_pixel(float("inf"))), 400, "invalid_json"),
     "json 1e400": Case("encode", JSON, images_json(with_pixel(0)).replace(b"[0,", b"[1e400,"), 400, "invalid_json"),
@@ -181,7 +183,16 @@ CASES = {
     "npy of objects": Case(
         "encode", NPY, npy_header("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}\n", b"x"), 422, "wrong_type"
     ),
-    "npy of doubles": Case("encode", NPY, digits.npy(DIGIT.astype(np.float64)), 422, "wrong_type"),
+    "npy of complex numbers": Case("encode", NPY, digits.npy(DIGIT.astype(np.complex64)), 422, "wrong_type"),
+    "npy 0..255 as double": Case("encode", NPY, digits.npy(DIGIT.astype(np.float64)), 422, "out_of_range"),
+    "npy of whole numbers beyond 255": Case("encode", NPY, digits.npy(DIGIT.astype(np.int64) + 1), 422, "out_of_range"),
+    "raw float32 without its headers": Case(
+        "encode", RAW, (DIGIT / 255).astype(np.float32).tobytes(), 422, "wrong_type"
+    ),
+    "tiff as octet-stream": Case("encode", RAW, digits.saved(DIGIT, "TIFF"), 415, "unsupported_image_format"),
+    "npz as octet-stream": Case("encode", RAW, b"PK\3\4" + bytes(780), 415, "unsupported_image_format"),
+    "urlencoded form": Case("encode", "application/x-www-form-urlencoded", b"fit=mnist", 415, "unsupported_media_type"),
+    "cut json as text": Case("encode", "text/plain", b'{"images": [', 400, "invalid_json"),
     "npy of another shape": Case("encode", NPY, digits.npy(np.zeros((28, 27), np.uint8)), 422, "wrong_shape"),
     "npy without dimensions": Case("encode", NPY, digits.npy(np.array(1, np.uint8)), 422, "wrong_shape"),
     "npy of no rows": Case("encode", NPY, digits.npy(np.zeros((0, 784), np.uint8)), 422, "no_rows"),
@@ -200,7 +211,8 @@ CASES = {
     "raw latents of 9 bytes": Case("decode", RAW, bytes(9), 422, "wrong_size"),
     "raw latents NaN": Case("decode", RAW, np.full(2, np.nan, np.float32).tobytes(), 422, "out_of_range"),
     "raw latents infinite": Case("decode", RAW, np.full(2, np.inf, np.float32).tobytes(), 422, "out_of_range"),
-    "npy latents of bytes": Case("decode", NPY, digits.npy(np.zeros((1, 2), np.uint8)), 422, "wrong_shape"),
+    "npy latents of bools": Case("decode", NPY, digits.npy(np.zeros((1, 2), bool)), 422, "wrong_shape"),
+    "picture as raw latent": Case("decode", RAW, PNG, 415, "unsupported_media_type"),
     "npy latents of another shape": Case("decode", NPY, digits.npy(np.zeros((1, 3), np.float32)), 422, "wrong_shape"),
     "65 latents": Case("decode", JSON, latents_json(*[[0.0, 0.0]] * 65), 413, "too_many_rows"),
     "picture as latent": Case("decode", "image/png", PNG, 415, "unsupported_media_type"),

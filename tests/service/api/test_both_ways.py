@@ -89,10 +89,18 @@ def test_a_query_string_is_read_as_fastapi_reads_it(client: BothWays, query: byt
     client.ask("GET", "/sample", query)
 
 
-@pytest.mark.parametrize("name", ["count", "columns", "seed"])
-def test_of_a_name_given_twice_the_last_value_counts(client: BothWays, name: str) -> None:
-    assert client.get(f"/sample?seed=1&{name}=x&{name}=2").status_code == 200
-    assert client.get(f"/sample?seed=1&{name}=2&{name}=x").status_code == 422
+@pytest.mark.parametrize("name", ["count", "columns", "seed", "temperature", "pixels", "model", "deterministic"])
+@pytest.mark.parametrize("values", [("1", "1"), ("1", "0"), ("x", "1"), ("1", "x"), ("", "")])
+def test_a_name_given_twice_is_refused(client: BothWays, name: str, values: tuple[str, str]) -> None:
+    problem = client.get(f"/sample?{name}={values[0]}&offset=1&{name}={values[1]}").json()
+    assert (problem["status"], problem["code"]) == (422, "invalid_parameter")
+    assert problem["detail"].startswith(f"{name}: ")
+
+
+def test_an_unknown_name_given_twice_is_not_repeated(client: BothWays) -> None:
+    problem = client.post("/encode?canary=1&canary=2", content=PNG, headers=PICTURE).json()
+    assert (problem["status"], problem["code"]) == (422, "invalid_parameter")
+    assert "canary" not in problem["detail"]
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,49 @@ def test_all_formats_of_one_digit_give_the_same_bits(client: Client) -> None:
     assert len(set(answers.values())) == 1, answers
 
 
+@pytest.mark.parametrize("path", ["/sample?seed=1", "/sample?seed=1&count=4", "/decode"])
+def test_raw_images_can_be_posted_back_with_their_headers(client: Client, path: str) -> None:
+    latents = {"content": LATENTS.tobytes(), "headers": {"Content-Type": outputs.RAW, "Accept": outputs.RAW}}
+    images = client.post(path, **latents) if path == "/decode" else client.get(path, headers={"Accept": outputs.RAW})
+    wanted = images_of(images)
+    back = {name: images.headers[name] for name in ("content-type", "x-tensor-dtype", "x-tensor-shape")}
+    found = client.post("/encode?invert=false", content=images.content, headers=back).json()["mean"]
+    np.testing.assert_allclose(found, bundles.mean(wanted), atol=1e-6)
+    bare = client.post("/encode", content=images.content, headers={"Content-Type": outputs.RAW})
+    assert (bare.status_code, bare.json()["code"]) == (422, "wrong_type")
+    del back["x-tensor-dtype"]
+    assert client.post("/encode", content=images.content, headers=back).json()["code"] == "wrong_size"
+
+
+def test_raw_latents_can_be_posted_back_with_their_headers(client: Client) -> None:
+    latents = client.post(
+        "/encode", content=DIGITS.tobytes(), headers={"Content-Type": outputs.RAW, "Accept": outputs.RAW}
+    )
+    back = {name: latents.headers[name] for name in ("content-type", "x-tensor-dtype", "x-tensor-shape")}
+    images = client.post("/decode", content=latents.content, headers={**back, "Accept": outputs.NPY})
+    np.testing.assert_allclose(images_of(images), bundles.image(bundles.mean(UNIT))[:, 0], atol=1e-6)
+    refused = client.post("/decode", content=latents.content, headers=back | {"x-tensor-shape": "1,1,28,28"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "wrong_size")
+
+
+PNG = digits.png(DIGITS[0])
+VAGUE = ["", "application/octet-stream", "application/x-www-form-urlencoded", "text/plain", "image/jpg", "image/*"]
+
+
+@pytest.mark.parametrize("content_type", [*VAGUE, "image/png; charset=binary", "image/x-png"])
+@pytest.mark.parametrize("content", [PNG, digits.saved(DIGITS[0], "JPEG", quality=95)], ids=["png", "jpeg"])
+def test_a_picture_is_read_whatever_its_client_calls_it(client: Client, content_type: str, content: bytes) -> None:
+    response = client.post("/encode", content=content, headers={"Content-Type": content_type})
+    np.testing.assert_allclose(response.json()["mean"], bundles.mean(UNIT[:1]), atol=0.02)
+
+
+@pytest.mark.parametrize("content_type", VAGUE[:4])
+@pytest.mark.parametrize("name", ["npy uint8 (n,28,28)", "json base64"])
+def test_so_are_arrays_and_json(client: Client, content_type: str, name: str) -> None:
+    response = client.post("/encode", content=SEVERAL[name][1], headers={"Content-Type": content_type})
+    np.testing.assert_allclose(response.json()["mean"], bundles.mean(UNIT), atol=1e-6)
+
+
 @pytest.mark.parametrize("route", ["/encode", "/reconstruct", "/decode", "/sample"])
 @pytest.mark.parametrize("media_type", ["text/plain", "image/gif", "application/x-www-form-urlencoded", ""])
 def test_another_content_type_is_refused(client: Client, route: str, media_type: str) -> None:

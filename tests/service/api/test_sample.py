@@ -157,9 +157,18 @@ def test_an_autoencoder_samples_from_its_fitted_prior(client: Client) -> None:
     np.testing.assert_allclose(found["images"], bundles.image(found["latents"]), atol=1e-6)
 
 
+def test_labels_may_be_given_one_by_one(client: Client) -> None:
+    one_by_one = client.get("/sample?label=1&label=2&label=0&count=6&seed=3")
+    assert one_by_one.json()["labels"] == [1, 2, 0, 1, 2, 0]
+    assert one_by_one.json() == client.get("/sample?label=1,2,0&count=6&seed=3").json()
+
+
 @pytest.mark.parametrize(
     ("query", "code"),
     [
+        ("label=1&label=3", "unknown_label"),
+        ("label=1&label=any", "invalid_parameter"),
+        ("count=2&count=5", "invalid_parameter"),
         ("count=0", "invalid_parameter"),
         ("count=-1", "invalid_parameter"),
         ("count=1.5", "invalid_parameter"),
@@ -190,6 +199,36 @@ def test_parameters_that_are_not_accepted_are_refused(client: Client, query: str
     response = client.get(f"/sample?{query}")
     assert response.json()["code"] == code
     assert response.status_code == {"too_many_rows": 413, "unknown_model": 404}.get(code, 422)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json; charset=utf-8;",
+        "text/plain;charset=UTF-8",
+        "application/x-www-form-urlencoded",
+        "",
+        "text/json",
+    ],
+)
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_json_is_known_where_its_type_is_left_open(client: Client, content_type: str, mark: bytes) -> None:
+    response = client.post("/sample", content=mark + b'{"count": 2, "seed": 1}', headers={"Content-Type": content_type})
+    assert response.json() == client.get("/sample?count=2&seed=1").json()
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "status"),
+    [
+        ("application/x-www-form-urlencoded", b"count=2&seed=1", 415),
+        ("multipart/form-data; boundary=b", b"--b--", 415),
+        ("application/json", '{"count": 2}'.encode("utf-16"), 400),
+    ],
+)
+def test_a_body_that_is_no_json_in_utf_8_is_refused(
+    client: Client, content_type: str, body: bytes, status: int
+) -> None:
+    assert client.post("/sample", content=body, headers={"Content-Type": content_type}).status_code == status
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,9 @@ def chosen(accept: str) -> str:
         ("Application/X-NPY ; Q=1", "application/x-npy"),
         ("application/x-npy;version=1;q=0.2, image/png;q=0.1", "application/x-npy"),
         (",, ,image/png,", "image/png"),
+        ("text/html, image/png", "image/png"),
+        ('text/html;x="a,image/png", application/x-npy', "application/x-npy"),
+        ('image/png;x="1;q=0";q=0.3, application/x-npy;q="0.2"', "image/png"),
     ],
 )
 def test_the_offer_of_the_highest_quality_is_taken(accept: str, offer: str) -> None:

@@ -9,7 +9,9 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from service.codecs import multipart
 from service.codecs.files import digit_png, images
 from service.codecs.files.images import Fit, ImageLimits, Invert
 from service.codecs.files.png import write
@@ -38,7 +40,9 @@ def options(
 
 
 def image_body(content: bytes | memoryview, content_type: str, chosen: ImageOptions | None = None) -> ImageBody:
-    return ImageBody(bytes(content), content_type.encode(), chosen or options())
+    chosen, header = chosen or options(), content_type.encode()
+    files = multipart.parse(bytes(content), header, chosen.max_rows).files if content_type == FORM else None
+    return ImageBody(b"" if files else bytes(content), {b"content-type": header}, chosen, files)
 
 
 def listed(*rows: Any) -> bytes:
@@ -96,20 +100,24 @@ def test_a_picture_beyond_the_limits_costs_nothing_since_it_is_not_decoded(size:
     assert cost_s(SIGNATURE + header(*size), PNG) < 0.1e-3
 
 
-@pytest.mark.parametrize("name", ["form", "json"])
-def test_a_form_or_json_beyond_64_kib_is_not_parsed_before_it_is_read_and_costs_30_ms(name: str) -> None:
-    content_type, content = holders(*[digits.png(random_samples(1).astype(np.uint8))] * 80)[name]
+def test_json_beyond_64_kib_is_not_parsed_before_it_is_read_and_costs_30_ms() -> None:
+    content = listed(*[digits.png(random_samples(1).astype(np.uint8))] * 80)
     assert len(content) > 64 << 10
-    body = image_body(content, content_type)
+    body = image_body(content, JSON)
     assert body.cost_s >= 30e-3
     assert body.rows == 64  # as many as may be
     with pytest.raises(TooManyRows):
         body.read()
 
 
-@pytest.mark.parametrize("content_type", [JSON, FORM])
-def test_the_rows_of_a_long_body_are_estimated_by_its_length(content_type: str) -> None:
-    body = image_body(b"x" * 100_000, content_type, options(max_rows=1024))
+def test_the_files_of_a_form_beyond_64_kib_are_counted_but_not_looked_at() -> None:
+    body = image_body(digits.form(*[MEGAPIXEL] * 60), FORM)
+    assert body.rows == 60
+    assert 30e-3 <= body.cost_s < 60 * 10e-3
+
+
+def test_the_rows_of_long_json_are_estimated_by_its_length() -> None:
+    body = image_body(b"x" * 100_000, JSON, options(max_rows=1024))
     assert 100 <= body.rows <= 400
     assert body.cost_s >= 30e-3
 
@@ -178,10 +186,62 @@ def test_a_text_that_is_not_base64_is_refused_when_its_row_is_read(row: str) -> 
     assert refusal.value.code == "bad_base64"
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "", "image/tiff", "application/x-www-form-urlencoded"])
+@pytest.mark.parametrize("content_type", ["text/plain", "", "text/html", "application/x-www-form-urlencoded"])
 def test_another_content_type_is_refused_before_the_body_is_looked_at(content_type: str) -> None:
     with pytest.raises(UnsupportedMediaType):
         image_body(b"anything", content_type)
+
+
+def test_a_form_without_files_is_refused() -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        image_body(digits.form(), FORM)
+    assert refusal.value.code == "no_rows"
+
+
+@pytest.mark.parametrize("content_type", ["", RAW, "text/plain", "application/x-www-form-urlencoded", "image/jpg"])
+def test_a_picture_under_a_type_that_says_little_is_one(content_type: str) -> None:
+    file = write(DIGIT)
+    assert image_body(file, content_type).picture == file
+
+
+def test_a_png_of_784_bytes_is_no_tensor() -> None:
+    file = saved(Image.fromarray(random_samples(1).astype(np.uint8)[:24, :28]), "PNG", pnginfo=None)
+    text = PngInfo()
+    text.add_text("Comment", "x" * (784 - len(file) - 20))
+    file = saved(Image.fromarray(random_samples(1).astype(np.uint8)[:24, :28]), "PNG", pnginfo=text)
+    assert len(file) == 784
+    assert image_body(file, RAW).picture == file
+
+
+@pytest.mark.parametrize("nest", [lambda row: [row], lambda row: [[[pixel] for pixel in line] for line in row]])
+def test_lists_may_have_axes_of_one(nest: Any) -> None:
+    row = (DIGIT / 255).tolist()
+    assert np.array_equal(image_body(listed(nest(row)), JSON).read(), image_body(listed(row), JSON).read())
+    for wrong in (nest([line[1:] for line in row]), nest([*row[1:], row[0][:1]]), [row, row]):
+        with pytest.raises(InvalidInput):
+            image_body(listed(wrong), JSON).read()
+
+
+MASK = (DIGIT > 127).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type"),
+    [
+        (write_npy(MASK), NPY),
+        (write_npy(MASK.astype(np.int64)), NPY),
+        (write_npy(MASK.astype(bool)), NPY),
+        (write_npy(MASK.astype(np.float64)), NPY),
+        (MASK.tobytes(), RAW),
+        (listed(MASK.tolist()), JSON),
+        (write(MASK * np.uint8(255)), PNG),
+    ],
+    ids=["npy uint8", "npy int64", "npy bool", "npy float64", "raw", "json", "black and white"],
+)
+@pytest.mark.parametrize("invert", ["auto", "false"])
+def test_a_mask_of_0_and_1_is_ink_in_every_format(content: bytes, content_type: str, invert: Invert) -> None:
+    found = image_body(content, content_type, options(invert=invert)).read()
+    assert np.array_equal(found, MASK[np.newaxis, np.newaxis].astype(np.float32))
 
 
 def test_a_body_of_one_picture_gives_its_file() -> None:

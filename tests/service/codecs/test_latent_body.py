@@ -15,12 +15,16 @@ BODIES = {
     "npy": (NPY, bytes(write_npy(LATENTS))),
     "npy big-endian": (NPY, bytes(write_npy(LATENTS.astype(">f4")))),
     "npy by its magic": (RAW, bytes(write_npy(LATENTS))),
+    "npy float64": (NPY, bytes(write_npy(LATENTS.astype(np.float64)))),
     "raw": (RAW, LATENTS.tobytes()),
+    "binary": ("binary/octet-stream", LATENTS.tobytes()),
+    "json without a type": ("", orjson.dumps({"latents": LATENTS.tolist()})),
+    "json from curl -d": ("application/x-www-form-urlencoded", orjson.dumps({"latents": LATENTS.tolist()})),
 }
 
 
 def latent_body(content: bytes, content_type: str, max_rows: int = 64) -> LatentBody:
-    return LatentBody(content, content_type.encode(), 2, max_rows)
+    return LatentBody(content, {b"content-type": content_type.encode()}, 2, max_rows)
 
 
 @pytest.mark.parametrize("name", BODIES)
@@ -29,6 +33,36 @@ def test_every_format_gives_the_same_latents_to_the_bit(name: str) -> None:
     found = latent_body(content, content_type).read()
     assert (found.dtype, found.flags.c_contiguous) == (np.dtype("=f4"), True)
     assert found.tobytes() == LATENTS.tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["f2", ">f8", "i1", "u1", "i8", ">u2", "u8"])
+def test_latents_may_be_of_any_type_of_number(dtype: str) -> None:
+    found = latent_body(bytes(write_npy(np.array([[0, 5], [7, 127]], dtype))), NPY).read()
+    assert found.dtype == np.float32
+    assert found.tolist() == [[0, 5], [7, 127]]
+
+
+@pytest.mark.parametrize("shape", [b"3,2", b"(3, 2)", b"6"])
+def test_a_described_tensor_is_what_its_headers_say(shape: bytes) -> None:
+    headers = {b"content-type": RAW.encode(), b"x-tensor-dtype": b"float64", b"x-tensor-shape": shape}
+    assert LatentBody(LATENTS.astype(np.float64).tobytes(), headers, 2, 64).read().tobytes() == LATENTS.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape", "code"),
+    [
+        (b"float32", b"1,1,2,3", "wrong_shape"),
+        (b"float32", b"2,3", "wrong_shape"),
+        (b"float32", b"3,3", "wrong_size"),
+        (b"float64", b"3,2", "wrong_size"),
+        (b"bool", b"12,2", "wrong_shape"),
+    ],
+)
+def test_a_tensor_that_is_not_as_described_is_refused(dtype: bytes, shape: bytes, code: str) -> None:
+    headers = {b"content-type": RAW.encode(), b"x-tensor-dtype": dtype, b"x-tensor-shape": shape}
+    with pytest.raises(InvalidInput) as refusal:
+        LatentBody(LATENTS.tobytes(), headers, 2, 64).read()
+    assert refusal.value.code == code
 
 
 def test_one_latent_may_be_a_vector() -> None:
@@ -62,7 +96,11 @@ def test_the_estimate_is_at_least_1_and_at_most_what_may_be() -> None:
         (RAW, np.array([np.nan, 0], "<f4").tobytes(), InvalidInput, "out_of_range"),
         (RAW, np.array([0, -np.inf], "<f4").tobytes(), InvalidInput, "out_of_range"),
         (NPY, b"\x93NUMPY", MalformedBody, "bad_npy"),
-        (NPY, bytes(write_npy(np.zeros((1, 2), np.uint8))), InvalidInput, "wrong_shape"),
+        (NPY, bytes(write_npy(np.zeros((1, 2), bool))), InvalidInput, "wrong_shape"),
+        (NPY, bytes(write_npy(np.full((1, 2), np.iinfo("i8").min))), InvalidInput, "out_of_range"),
+        (NPY, bytes(write_npy(np.full((1, 2), 1e300))), InvalidInput, "out_of_range"),
+        (NPY, bytes(write_npy(np.full((1, 2), np.inf, np.float16))), InvalidInput, "out_of_range"),
+        (RAW, b"\x89PNG\r\n\x1a\n", UnsupportedMediaType, "unsupported_media_type"),
         (NPY, bytes(write_npy(np.zeros((1, 3), np.float32))), InvalidInput, "wrong_shape"),
         (NPY, bytes(write_npy(np.zeros((1, 1, 2), np.float32))), InvalidInput, "wrong_shape"),
         (NPY, bytes(write_npy(np.zeros((0, 2), np.float32))), InvalidInput, "no_rows"),

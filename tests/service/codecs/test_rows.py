@@ -46,6 +46,18 @@ def test_what_is_not_json_is_malformed(document: bytes) -> None:
     assert refusal.value.code == "invalid_json"
 
 
+def test_a_byte_order_mark_before_json_means_nothing() -> None:
+    assert rows.of_json(b'\xef\xbb\xbf{"images": [1]}', "images", 3) == [1]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
+def test_json_in_wide_characters_is_refused_by_name(encoding: str) -> None:
+    for text in ('{"images": [1]}', '\ufeff{"images": [1]}'):
+        with pytest.raises(MalformedBody, match="UTF-16 or UTF-32") as refusal:
+            rows.of_json(text.encode(encoding), "images", 3)
+        assert refusal.value.code == "invalid_json"
+
+
 def test_json_of_too_many_rows_is_refused() -> None:
     with pytest.raises(TooManyRows):
         rows.of_json(b'{"images": [1, 2, 3, 4]}', "images", 3)
@@ -69,6 +81,13 @@ def test_a_row_of_another_length_is_refused_with_the_length_that_is_accepted(row
 def test_a_ragged_row_is_refused(row: Any) -> None:
     with pytest.raises(InvalidInput, match="exactly 2 × 2 numbers"):
         rows.numbers(row, (2, 2))
+
+
+def test_a_row_may_have_one_of_several_shapes() -> None:
+    for row in ([1, 2, 3, 4], [[1, 2], [3, 4]]):
+        assert rows.numbers(row, (2, 2), (4,)).tolist() == [1, 2, 3, 4]
+    with pytest.raises(InvalidInput, match="exactly 2 × 2 or 4 numbers"):
+        rows.numbers([[1], [2], [3], [4], [5]], (2, 2), (4,))
 
 
 @pytest.mark.parametrize("value", [True, "1", None, [1], {}], ids=repr)

@@ -42,6 +42,12 @@ def test_raw_files_give_the_same_digits(copy: Path, sample_digests: dict[str, st
     np.testing.assert_array_equal(again.test_images, mnist.test.images.numpy())
 
 
+def test_a_file_that_was_unpacked_under_its_packed_name_is_read(copy: Path, sample_digests: dict[str, str]) -> None:
+    path = copy / f"{IMAGES}.gz"
+    path.write_bytes(content(copy, IMAGES))
+    assert idx.read(copy, digests=sample_digests).train_images.shape == (300, 28, 28)
+
+
 def test_directory_comes_from_the_environment_if_not_given(
     copy: Path, sample_digests: dict[str, str], mnist: Mnist, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,3 +108,44 @@ def test_images_and_labels_must_be_as_many(copy: Path, sample_digests: dict[str,
     digests = sample_digests | {LABELS: hashlib.sha256(fewer).hexdigest()}
     with pytest.raises(DataError, match=r"t10k: images \(300, 28, 28\) and labels \(2,\)"):
         idx.read(copy, digests=digests)
+
+
+def dotted(name: str) -> str:
+    return name.replace("-idx", ".idx")
+
+
+@pytest.mark.parametrize(
+    "name_of", [str, dotted, lambda name: f"{dotted(name)}.gz", lambda name: f"{name}/{dotted(name)}"]
+)
+@pytest.mark.parametrize("place", ["", "raw", "MNIST/raw"])
+@pytest.mark.parametrize("is_compressed", [True, False])
+def test_files_are_found_under_the_names_that_others_give_them(
+    copy: Path,
+    tmp_path: Path,
+    sample_digests: dict[str, str],
+    mnist: Mnist,
+    name_of: Callable[[str], str],
+    place: str,
+    is_compressed: bool,
+) -> None:
+    for name in sample_digests:
+        path = tmp_path / "other" / place / name_of(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        whole = content(copy, name)
+        path.write_bytes(gzip.compress(whole) if is_compressed or path.suffix == ".gz" else whole)
+    assert idx.read(tmp_path / "other", digests=sample_digests).sha256 == mnist.sha256
+
+
+@pytest.mark.parametrize(
+    "near", ["t10k-labels-idx1-ubyte.zip", "t10k_labels_idx1_ubyte", "old/t10k-labels.idx1-ubyte.txt"]
+)
+def test_a_file_whose_name_comes_near_is_named(copy: Path, sample_digests: dict[str, str], near: str) -> None:
+    (copy / near).parent.mkdir(exist_ok=True)
+    (copy / f"{LABELS}.gz").rename(copy / near)
+    with pytest.raises(DataError, match=f"holds neither {LABELS} nor {LABELS}.gz; it holds .*{near}"):
+        idx.read(copy, digests=sample_digests)
+
+
+def test_what_is_no_directory_is_named(tmp_path: Path, sample_digests: dict[str, str]) -> None:
+    with pytest.raises(DataError, match="nowhere is not a directory"):
+        idx.read(tmp_path / "nowhere", digests=sample_digests)
