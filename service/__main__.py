@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 
-from service import extras
+from service.server import extras
 
 _WELCOME = """
 Serving {models} on {url}

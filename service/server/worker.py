@@ -15,9 +15,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from service import extras
 from service.errors import StartError
-from service.server import logs
+from service.server import extras, logs
 from service.settings import Settings
 
 

@@ -32,7 +32,8 @@ def test_a_head_is_read_into_its_parts() -> None:
 
 def test_a_head_leaves_nothing_to_the_garbage_collector() -> None:
     """Its parser refers to it, and the service seldom collects cycles."""
-    gc.collect()
+    while gc.collect():  # what other tests left, whose ends may leave more
+        pass
     Head(head(GET, HOST))
     assert gc.collect() == 0
 

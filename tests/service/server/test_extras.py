@@ -2,7 +2,7 @@
 
 import pytest
 
-from service import extras
+from service.server import extras
 
 
 @pytest.mark.parametrize("name", ["uvicorn", "uvicorn.config", "onnxruntime"])
