@@ -17,13 +17,13 @@ class RequestLimits:
         self.limits = limits
         self.timeout_s = timeout_s
         self._images = images
-        self._options: dict[tuple[Fit, Invert], ImageOptions] = {}
+        self._options: dict[tuple[Fit, Invert, bool, bool], ImageOptions] = {}
 
-    def image_options(self, fit: Fit, invert: Invert) -> ImageOptions:
+    def image_options(self, fit: Fit, invert: Invert, *, split: bool, found: bool) -> ImageOptions:
         """The same object for the same options."""
-        key = (fit, invert)
+        key = (fit, invert, split, found)
         if key not in self._options:
-            self._options[key] = ImageOptions(fit, invert, self._images, self.limits.max_request_rows)
+            self._options[key] = ImageOptions(fit, invert, self._images, self.limits.max_request_rows, split, found)
         return self._options[key]
 
 

@@ -5,7 +5,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from service.api.schemas import DecodeAnswer, EncodeAnswer, Problem, ReconstructAnswer, SampleAnswer, SampleBody
+from service.api.schemas import (
+    DecodeAnswer,
+    EncodeAnswer,
+    Problem,
+    ReadAnswer,
+    ReconstructAnswer,
+    SampleAnswer,
+    SampleBody,
+)
 from service.codecs import content_type, outputs
 
 # A real MNIST test digit, 28×28, as base64 PNG: a body that works when tried.
@@ -98,6 +106,17 @@ def reconstruct(latent_dim: int) -> dict[str, Any]:
         "Each image after encoding and decoding, with its error and, for a VAE, its ELBO in two terms. Percentiles say "
         "where those scores lie among the scores of MNIST's test digits.",
         ReconstructAnswer,
+        outputs.IMAGE_OFFERS,
+        _image_bodies(),
+    )
+
+
+def read(latent_dim: int) -> dict[str, Any]:
+    return _document(
+        "Images → the pixels that a model sees",
+        "The 28×28 pixels that each image becomes, and what was found on it: where the digit lies, whether its ink is "
+        "dark, whether the image is blank, how many digits it holds.",
+        ReadAnswer,
         outputs.IMAGE_OFFERS,
         _image_bodies(),
     )

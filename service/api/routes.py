@@ -6,7 +6,7 @@ Both ways in read it, the server's connections and FastAPI; what holds for every
 import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 from pydantic import ValidationError
@@ -17,8 +17,8 @@ from service.api.cors import Cors
 from service.api.held import HeldBytes
 from service.api.reply import Reply
 from service.api.request import Request
-from service.api.schemas import ImageInputQuery, ImageOutputQuery, Query, ReconstructQuery, SampleQuery
-from service.api.verbs import decode, encode, reconstruct, sample
+from service.api.schemas import ImageInputQuery, ImageOutputQuery, Query, ReadQuery, ReconstructQuery, SampleQuery
+from service.api.verbs import decode, encode, read, reconstruct, sample
 from service.api.verbs.form import Form
 from service.codecs import content_type, multipart
 from service.engine.job import Job
@@ -28,6 +28,7 @@ _METHODS = {"GET": (b"GET", b"HEAD")}  # that a route answers, where they are se
 _CACHED_BYTES = 256  # of a query string and an Accept header; so 1024 forms stay below 3 MB
 _logger = logging.getLogger("service")
 
+_Query = TypeVar("_Query", bound=Query)
 Done = Callable[[Reply | Exception], None]
 
 
@@ -52,6 +53,7 @@ ROUTES: Final = (
     Route("POST", "/encode", ImageInputQuery, encode.prepare, encode.plan, openapi.encode, True),
     Route("POST", "/decode", ImageOutputQuery, decode.prepare, decode.plan, openapi.decode),
     Route("POST", "/reconstruct", ReconstructQuery, reconstruct.prepare, reconstruct.plan, openapi.reconstruct, True),
+    Route("POST", "/read", ReadQuery, read.prepare, read.plan, openapi.read, True),
     Route("GET", "/sample", SampleQuery, sample.prepare, sample.plan, openapi.sample),
     Route("POST", "/sample", ImageOutputQuery, sample.prepare, sample.plan_post, openapi.sample_post),
 )
@@ -129,7 +131,7 @@ class Routes:
         return route.prepare(parse(route.query, query_string), accepted.decode("latin-1"), self._backend)
 
 
-def parse(model: type[Query], query_string: bytes) -> Query:
+def parse(model: type[_Query], query_string: bytes) -> _Query:
     """The query. Raises InvalidParameter, also for a name given twice that is no list.
 
     The last value of each is checked first, because FastAPI has done that when its requests come here.
@@ -147,7 +149,7 @@ def parse(model: type[Query], query_string: bytes) -> Query:
     return _checked(model, values)
 
 
-def _checked(model: type[Query], values: Mapping[str, str]) -> Query:
+def _checked(model: type[_Query], values: Mapping[str, str]) -> _Query:
     try:
         return model.model_validate(values)
     except ValidationError as error:

@@ -1,9 +1,9 @@
 """What goes over the wire as JSON and in query strings: checked on the way in, documented on the way out."""
 
 import functools
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from service.engine.noise import MAX_SEED
 
@@ -25,6 +25,8 @@ class Query(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+
+class ModelQuery(Query):
     model: str | None = Field(
         None,
         max_length=80,
@@ -38,19 +40,39 @@ class Query(BaseModel):
     )
 
 
-class ImageOutputQuery(Query):
+class ShownQuery(Query):
     pixels: bool = Field(False, description="JSON only: images as 28×28 numbers in [0, 1] instead of base64 PNG.")
     columns: int | None = Field(None, ge=1, le=100, description="PNG only: columns of the grid; square if left out.")
 
 
-class ImageInputQuery(Query):
-    fit: Literal["resize", "mnist", "exact"] = Field(
-        "resize",
-        description="How an image of another size becomes 28×28: scaled and padded; as MNIST was made; or refused.",
+class ImageOutputQuery(ShownQuery, ModelQuery):
+    pass
+
+
+class ReadingQuery(Query):
+    fit: Literal["auto", "resize", "mnist", "exact"] = Field(
+        "auto",
+        description="How a picture of another size becomes 28×28: auto finds the digit on it; resize scales and pads "
+        "it; mnist cuts and centres its ink; exact refuses it.",
     )
     invert: Literal["auto", "true", "false"] = Field(
-        "auto", description="Whether light pixels are paper; auto asks the median of the image's border."
+        "auto", description="Whether ink is darker than its paper; auto finds out."
     )
+    split: bool = Field(False, description="A row for each digit of a picture, in reading order; with fit=auto.")
+
+    @model_validator(mode="after")
+    def _splits_what_it_finds(self) -> Self:
+        if self.split and self.fit != "auto":
+            raise ValueError("split needs fit=auto")
+        return self
+
+
+class ImageInputQuery(ReadingQuery, ModelQuery):
+    found: bool = Field(False, description="What was found on each image is in the answer: as of /read.")
+
+
+class ReadQuery(ReadingQuery, ShownQuery):
+    pass
 
 
 class ReconstructQuery(ImageInputQuery, ImageOutputQuery):
@@ -126,9 +148,32 @@ class ModelAnswer(BaseModel):
     runtime: str | None = Field(None, description="Runtime and provider; with deterministic=true only.")
 
 
+Counts = list[int]
+Truths = list[bool]
+
+
+class FoundOnImages(BaseModel):
+    """What was found, a value a row."""
+
+    image: Counts = Field(description="Index of the image, from 0, that the row is of.")
+    left: Counts = Field(description="Of the digit's box, pixels of the image, upright.")
+    top: Counts
+    width: Counts
+    height: Counts
+    dark_ink: Truths = Field(description="Ink is darker than its paper.")
+    blank: Truths = Field(description="There is no ink.")
+    digits: Counts = Field(description="How many digits the image holds; without split the largest is taken.")
+
+
+class ReadAnswer(BaseModel):
+    images: Images
+    found: FoundOnImages
+
+
 class EncodeAnswer(ModelAnswer):
     mean: list[list[float]] = Field(description="Mean of each image's posterior, (n, latent_dim).")
     log_var: list[list[float]] = Field([], description="Log-variance, (n, latent_dim); a VAE's only.")
+    found: FoundOnImages | None = Field(None, description="With found=true only.")
 
 
 class DecodeAnswer(ModelAnswer):
@@ -164,6 +209,7 @@ class ReconstructAnswer(ModelAnswer):
             "compared, so absent with draw=true; also for a model without calibration."
         ),
     )
+    found: FoundOnImages | None = Field(None, description="With found=true only.")
 
 
 class SampleAnswer(ModelAnswer):

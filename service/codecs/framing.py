@@ -12,7 +12,7 @@ import numpy.typing as npt
 from service.errors import InvalidImage
 
 SIDE = 28
-Fit = Literal["resize", "mnist", "exact"]
+Fit = Literal["auto", "resize", "mnist", "exact"]
 FloatArray = npt.NDArray[np.float32]
 
 _BOX_SIDE = 20
@@ -26,7 +26,7 @@ _BLANK = 1e-6  # a fifteenth of the faintest step of a 16-bit file; its mean ove
 def frame(pixels: FloatArray, fit: Fit) -> FloatArray:
     """Bring pixels (h, w), 1 is ink, to (28, 28), same range.
 
-    resize  28×28 is returned as it is; else the longer side becomes 28, and paper pads the other, both ends.
+    auto, resize  28×28 is returned as it is; else the longer side becomes 28, and paper pads the other, both ends.
     mnist   the box around the ink is scaled to fit 20×20, its centre of mass put on pixel (14, 14) as near as
             whole pixels and the edges allow. Blank stays blank.
     exact   raises InvalidImage unless it is 28×28.

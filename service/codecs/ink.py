@@ -15,7 +15,7 @@ RING = np.flatnonzero(np.pad(np.zeros((SIDE - 2, SIDE - 2)), 1, constant_values=
 
 def as_ink(values: npt.NDArray[Any], fit: Fit, invert: Invert) -> FloatArray:
     """values: (n, 28, 28), uint8 or float32 in [0, 1]. Returns float32 (n, 1, 28, 28), 1 is ink."""
-    dark_ink = is_paper_light(values) if invert == "auto" else np.full(len(values), invert == "true")
+    dark_ink = is_ink_dark(values, invert)
     if dark_ink.any():
         white = values.dtype.type(255 if values.dtype == np.uint8 else 1)
         values = np.where(dark_ink[:, np.newaxis, np.newaxis], white - values, values)
@@ -23,6 +23,11 @@ def as_ink(values: npt.NDArray[Any], fit: Fit, invert: Invert) -> FloatArray:
     if fit == "mnist":
         pixels = np.stack([frame(image, fit) for image in pixels])
     return np.ascontiguousarray(pixels[:, np.newaxis], np.float32)
+
+
+def is_ink_dark(values: npt.NDArray[Any], invert: Invert) -> npt.NDArray[np.bool_]:
+    """(n, 28, 28) to (n,)."""
+    return is_paper_light(values) if invert == "auto" else np.full(len(values), invert == "true")
 
 
 def is_paper_light(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:

@@ -13,7 +13,8 @@ from service.errors import InvalidInput, MalformedBody, ServiceError, TooManyRow
 _QUICK_BYTES = 1 << 20  # of JSON that cannot take much memory
 _ROW_VALUES = 1024  # at most; an image has 784, in no base64 is a comma
 
-_T = TypeVar("_T")
+_Row = TypeVar("_Row")
+_Read = TypeVar("_Read")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -72,14 +73,19 @@ def _has_shape(row: Any, shape: tuple[int, ...]) -> bool:
     return is_so_long and (not rest or all(_has_shape(line, tuple(rest)) for line in row))
 
 
-def stacked(rows: Sequence[_T], read: Callable[[_T], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+def stacked(rows: Sequence[_Row], read: Callable[[_Row], npt.NDArray[Any]]) -> npt.NDArray[Any]:
     """What `read` makes of each row, as one array; an error of one row of several says which row it was."""
+    return np.stack(each(rows, read))
+
+
+def each(rows: Sequence[_Row], read: Callable[[_Row], _Read]) -> list[_Read]:
+    """What `read` makes of each row; an error of one row of several says which row it was."""
     if len(rows) == 1:
-        return read(rows[0])[np.newaxis]
+        return [read(rows[0])]
     read_rows = []
     for index, row in enumerate(rows):
         try:
             read_rows.append(read(row))
         except ServiceError as error:
             raise type(error)(f"Row {index}: {error.detail}", error.code) from error
-    return np.stack(read_rows)
+    return read_rows

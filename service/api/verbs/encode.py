@@ -10,8 +10,8 @@ from service.api.backend import Backend
 from service.api.request import Request
 from service.api.schemas import ImageInputQuery
 from service.api.verbs import group
-from service.api.verbs.form import Form, form
-from service.api.verbs.group import Found, Item
+from service.api.verbs.form import Form, form, reading
+from service.api.verbs.group import Found, Item, found_on
 from service.codecs import outputs
 from service.codecs.image_body import ImageBody, read_images
 from service.engine.job import Job
@@ -20,8 +20,8 @@ from service.engine.job import Job
 def prepare(query: ImageInputQuery, accepted: str, backend: Backend) -> Form:
     common = form(query, accepted, outputs.LATENT_OFFERS, backend)
     row_s = common.model.row_s("encoder") + outputs.row_s(common.media_type, has_images=False)
-    key = None if query.deterministic else (answer, common.model)
-    return common._replace(key=key, row_s=row_s, reading=backend.limits.image_options(query.fit, query.invert))
+    key = None if query.deterministic else (answer, common.model, query.found)
+    return common._replace(key=key, row_s=row_s, reading=reading(query, backend, found=query.found))
 
 
 def plan(form: Form, request: Request, backend: Backend) -> Job:
@@ -37,7 +37,7 @@ def _run(images: npt.NDArray[np.float32], items: Sequence[Item], counts: Sequenc
     rows = {"mean": posterior.mean}
     if posterior.log_var is not None:
         rows["log_var"] = posterior.log_var
-    return Found(rows, main="mean")
+    return Found(rows, main="mean", groups=found_on(items))
 
 
 answer = functools.partial(group.answer, read_images, _run)

@@ -5,8 +5,9 @@ from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
 from service.api.backend import Backend
-from service.api.schemas import ImageOutputQuery, Query
+from service.api.schemas import ModelQuery, Query, ReadingQuery, ShownQuery
 from service.codecs import accept
+from service.codecs.image_body import ImageOptions
 from service.codecs.outputs import RenderOptions
 from service.engine.model import Model
 
@@ -30,15 +31,23 @@ class Form(NamedTuple):
     reading: Any = None
 
 
-def form(query: Query, accepted: str, offers: tuple[str, ...], backend: Backend) -> Form:
+def reading(query: ReadingQuery, backend: Backend, *, found: bool) -> ImageOptions:
+    """How the images of a body are read."""
+    return backend.limits.image_options(query.fit, query.invert, split=query.split, found=found)
+
+
+def form(query: ModelQuery, accepted: str, offers: tuple[str, ...], backend: Backend) -> Form:
     """All of it but the key and the cost. accepted: the Accept header. Raises NotAcceptable, UnknownModel."""
     media_type = accept.negotiate(accepted, offers)
     model = backend.registry.model(query.model)
     metadata = {"model": model.name}
     if query.deterministic:
         metadata |= {"model_digest": model.digest, "runtime": model.runtime}
-    options = RenderOptions(query.pixels, query.columns) if isinstance(query, ImageOutputQuery) else RenderOptions()
-    return Form(model, query, media_type, options, metadata, fact_headers(metadata), None, 0.0)
+    return Form(model, query, media_type, render_options(query), metadata, fact_headers(metadata), None, 0.0)
+
+
+def render_options(query: Query) -> RenderOptions:
+    return RenderOptions(query.pixels, query.columns) if isinstance(query, ShownQuery) else RenderOptions()
 
 
 def fact_headers(facts: Mapping[str, Any], prefix: str = "x-") -> tuple[tuple[bytes, bytes], ...]:

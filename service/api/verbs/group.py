@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from service.api.reply import Reply
 from service.api.verbs.form import Form, fact_headers
-from service.codecs import outputs
+from service.codecs import image_body, outputs
 from service.codecs.outputs import Answer
 from service.errors import ServiceError
 
@@ -51,6 +51,12 @@ def answer(
     for i, reply in zip(good, replies([items[i] for i in good], counts, found), strict=True):
         results[i] = reply
     return results
+
+
+def found_on(items: Sequence[Item]) -> dict[str, Rows]:
+    """What was found on the images of all, as a group; none where it was not asked for."""
+    facts = image_body.found([item.source for item in items])
+    return {"found": facts} if facts else {}
 
 
 def replies(items: Sequence[Item], counts: Sequence[int], found: Found) -> list[Reply]:

@@ -11,8 +11,8 @@ from service.api.backend import Backend
 from service.api.request import Request
 from service.api.schemas import ReconstructQuery
 from service.api.verbs import group
-from service.api.verbs.form import Form, form
-from service.api.verbs.group import Found, Item
+from service.api.verbs.form import Form, form, reading
+from service.api.verbs.group import Found, Item, found_on
 from service.codecs import outputs
 from service.codecs.image_body import ImageBody, read_images
 from service.engine import noise
@@ -31,8 +31,8 @@ def prepare(query: ReconstructQuery, accepted: str, backend: Backend) -> Form:
     row_s = model.row_s("encoder", "decoder") + outputs.row_s(common.media_type)
     if is_scored := common.media_type in outputs.DETAILED:
         row_s += model.row_s("density") + _SCORE_ROW_S
-    key = None if query.deterministic else (answer, model, is_scored, query.draw)
-    return common._replace(key=key, row_s=row_s, reading=backend.limits.image_options(query.fit, query.invert))
+    key = None if query.deterministic else (answer, model, is_scored, query.draw, query.found)
+    return common._replace(key=key, row_s=row_s, reading=reading(query, backend, found=query.found))
 
 
 def plan(form: Form, request: Request, backend: Backend) -> Job:
@@ -61,7 +61,8 @@ def _run(images: npt.NDArray[np.float32], items: Sequence[Item], counts: Sequenc
         rows["mse"] = found.mse
     if found.scores is not None:
         rows |= vars(found.scores)
-    return Found(rows, groups={"percentiles": found.percentiles} if found.percentiles else {})
+    groups = {"percentiles": found.percentiles} if found.percentiles else {}
+    return Found(rows, groups={**groups, **found_on(items)})
 
 
 answer = functools.partial(group.answer, read_images, _run)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from service.codecs.files import digit_png, formats, jpeg, samples
 from service.codecs.files.header import Header, ImageLimits
-from service.codecs.framing import FloatArray
+from service.codecs.framing import SIDE, FloatArray
 from service.errors import InvalidImage, ServiceError
 
 MAX_PIXELS = 1 << 20  # a digit needs far fewer; beyond them time and memory would only grow
@@ -32,12 +32,15 @@ class Picture(NamedTuple):
     """A file's pixels, upright.
 
     samples: uint8 or, of a grey file with 16 bits, uint16; (h, w) grey or (h, w, 3) red, green, blue.
+    width, height: of the file, before it was reduced.
     alpha: float32 (h, w) in [0, 1], 0 is transparent; None where nothing can be,
     save that a grey palette always has one.
     """
 
     samples: samples.Samples
     alpha: FloatArray | None
+    width: int
+    height: int
 
 
 def read_picture(data: bytes, limits: ImageLimits, *, grey: bool = False, least_side: int | None = None) -> Picture:
@@ -53,7 +56,7 @@ def read_picture(data: bytes, limits: ImageLimits, *, grey: bool = False, least_
     limits.check_bytes(len(data))
     usual, digits = digit_png.read([data], limits)
     if usual:
-        return Picture(digits[0], None)
+        return Picture(digits[0], None, SIDE, SIDE)
     kind = formats.recognise(data)
     header = kind.read(data, limits)
     try:
@@ -66,7 +69,10 @@ def read_picture(data: bytes, limits: ImageLimits, *, grey: bool = False, least_
         raise
     except Exception as error:  # Pillow raises a dozen kinds on bad data, none of them fit to be shown
         raise InvalidImage("The image cannot be decoded.") from error
-    return Picture(_upright(found, header.orientation), _upright(alpha, header.orientation))
+    width, height = kind.size(data)
+    if header.orientation in _UPRIGHT and _UPRIGHT[header.orientation][0]:
+        width, height = height, width
+    return Picture(_upright(found, header.orientation), _upright(alpha, header.orientation), width, height)
 
 
 def _decoded(

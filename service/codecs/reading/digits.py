@@ -45,8 +45,8 @@ def find(ink: FloatArray, floor: float, *, apart: bool) -> tuple[list[Mark], int
     ink: contrast, float32 (h, w). apart: each piece as high as a digit is one, however near the next; otherwise only
     the largest digit is returned. Raises InvalidImage for more than MAX_DIGITS.
     """
+    peak = strongest(ink)
     for _ in range(_ROUNDS):
-        peak = strongest(ink)
         if peak < floor:
             return [], 0
         parts = pieces.find(ink > _INK * peak)
@@ -56,16 +56,17 @@ def find(ink: FloatArray, floor: float, *, apart: bool) -> tuple[list[Mark], int
         if not others.any():
             break
         rest = np.where(dilate(parts.mask(others), 2), np.float32(0), ink)
-        if strongest(rest) >= _WEAKER * peak:
+        left = strongest(rest)
+        if left >= _WEAKER * peak:
             break
-        ink = rest
+        ink, peak = rest, left
     if foreign[main]:
         return [], 0
     groups = _groups(parts, main, ~foreign, apart)
     if not apart:
-        marks = [_mark(ink, parts.mask(groups[0]))]
+        marks = [_mark(ink, parts, groups[0])]
         return ([mark for mark in marks if mark], len(groups)) if marks[0] else ([], 0)
-    marks = [_mark(ink, parts.mask(group)) for group in _in_reading_order(parts, groups)]
+    marks = [_mark(ink, parts, group) for group in _in_reading_order(parts, groups)]
     found = [mark for mark in marks if mark]
     return found, len(found)
 
@@ -82,40 +83,40 @@ def _groups(parts: Pieces, main: int, usable: Mask, apart: bool) -> list[Mask]:
     usable = usable & (parts.area >= _SPECK * parts.area[main])
     is_whole = parts.height >= WHOLE * high
     is_whole[main] = True
-    by_size = sorted(map(int, np.flatnonzero(usable)), key=lambda i: (not is_whole[i], -int(parts.area[i])))
+    may_be_whole = is_whole | (parts.height >= _SMALL_WHOLE * high)
     groups: list[Mask] = []
-    for i in by_size:
-        gaps = [_gap(parts, group, i) / _side(parts, group) for group in groups]
-        nearest = int(np.argmin(gaps)) if gaps else -1
-        joins = bool(gaps) and gaps[nearest] <= (_PART_GAP if not is_whole[i] else -1 if apart else _BROKEN_GAP)
-        if joins:
+    for i in sorted(map(int, np.flatnonzero(usable)), key=lambda i: (not is_whole[i], -int(parts.area[i]))):
+        gaps = [_gap(parts, group, i) for group in groups]
+        nearest = min(range(len(groups)), key=lambda k: gaps[k] / _side(parts, groups[k]), default=-1)
+        if groups and _belongs(parts, groups[nearest], i, gaps[nearest], is_whole[i], apart and may_be_whole[i]):
             groups[nearest][i] = True
-        elif is_whole[i] or parts.height[i] >= _SMALL_WHOLE * high:
+        elif may_be_whole[i]:
             groups.append(np.arange(len(parts)) == i)
-            if len(groups) > MAX_DIGITS:
-                if apart:
-                    raise InvalidImage(f"The picture holds more than {MAX_DIGITS} digits.", "too_many_digits")
-                break
+        if len(groups) > MAX_DIGITS:
+            if apart:
+                raise InvalidImage(f"The picture holds more than {MAX_DIGITS} digits.", "too_many_digits")
+            break
     return groups
 
 
-def _box(parts: Pieces, group: Mask) -> tuple[int, int, int, int]:
-    return (
-        int(parts.top[group].min()),
-        int(parts.bottom[group].max()),
-        int(parts.left[group].min()),
-        int(parts.right[group].max()),
-    )
+def _belongs(parts: Pieces, group: Mask, i: int, gap: int, is_whole: bool, may_stand_apart: bool) -> bool:
+    """Whether piece i is a part of a digit that it is so near to."""
+    if may_stand_apart:
+        _, _, left, right = parts.box(group)
+        is_beside = parts.left[i] >= right or parts.right[i] <= left
+        if is_whole or is_beside:
+            return False
+    return gap <= (_BROKEN_GAP if is_whole else _PART_GAP) * _side(parts, group)
 
 
 def _side(parts: Pieces, group: Mask) -> int:
-    top, bottom, left, right = _box(parts, group)
+    top, bottom, left, right = parts.box(group)
     return max(bottom - top, right - left)
 
 
 def _gap(parts: Pieces, group: Mask, i: int) -> int:
     """Rows or columns between a group's box and piece i; negative where the boxes overlap."""
-    top, bottom, left, right = _box(parts, group)
+    top, bottom, left, right = parts.box(group)
     return max(
         int(parts.top[i]) - bottom,
         top - int(parts.bottom[i]),
@@ -126,7 +127,7 @@ def _gap(parts: Pieces, group: Mask, i: int) -> int:
 
 def _in_reading_order(parts: Pieces, groups: Sequence[Mask]) -> list[Mask]:
     """Line by line from the top, in each line from the left."""
-    boxes = sorted(((*_box(parts, group), k) for k, group in enumerate(groups)), key=lambda box: box[0] + box[1])
+    boxes = sorted(((*parts.box(group), k) for k, group in enumerate(groups)), key=lambda box: box[0] + box[1])
     lines: list[list[tuple[int, int, int, int, int]]] = []
     for box in boxes:
         middle = (box[0] + box[1]) / 2
@@ -137,13 +138,13 @@ def _in_reading_order(parts: Pieces, groups: Sequence[Mask]) -> list[Mask]:
     return [groups[box[4]] for line in lines for box in sorted(line, key=lambda box: box[2] + box[3])]
 
 
-def _mark(ink: FloatArray, mask: Mask) -> Mark | None:
+def _mark(ink: FloatArray, parts: Pieces, group: Mask) -> Mark | None:
     """None where what is beside it is no paper: a blot of light or shadow, whose edge is soft."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    away = max(_AWAY, int(max(np.ptp(rows), np.ptp(columns)) * _AWAY_SHARE))
-    top, left = max(0, rows[0] - away - 1), max(0, columns[0] - away - 1)
-    part = np.s_[top : rows[-1] + away + 2, left : columns[-1] + away + 2]
-    own, shades = mask[part], ink[part]
+    top, bottom, left, right = parts.box(group)
+    away = max(_AWAY, int(max(bottom - top, right - left) * _AWAY_SHARE))
+    top, left = max(0, top - away - 1), max(0, left - away - 1)
+    bottom, right = min(ink.shape[0], bottom + away + 1), min(ink.shape[1], right + away + 1)
+    own, shades = parts.cut(group, (top, bottom, left, right)), ink[top:bottom, left:right]
     stroke = shades[own]
     rank = int(_OWN_STRENGTH * (len(stroke) - 1))
     full = float(np.partition(stroke, rank)[rank])
@@ -152,4 +153,4 @@ def _mark(ink: FloatArray, mask: Mask) -> Mark | None:
         return None
     stretched = ((shades / full - FAINT) / (_FULL - FAINT)).clip(0, 1)
     stretched[~dilate(own, 2)] = 0
-    return Mark(stretched, int(top), int(left))
+    return Mark(stretched, top, left)

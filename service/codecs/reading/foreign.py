@@ -51,8 +51,8 @@ def _surrounds(parts: Pieces, i: int) -> bool:
 
 def _is_outline(parts: Pieces, i: int) -> bool:
     """Whether piece i lies along its box."""
-    mask = parts.mask(np.arange(len(parts)) == i)
-    mask = mask[parts.top[i] : parts.bottom[i], parts.left[i] : parts.right[i]]
+    alone = np.arange(len(parts)) == i
+    mask = parts.cut(alone, parts.box(alone))
     deep = max(2, int(0.06 * min(mask.shape)))
     sides = (mask[:deep].any(axis=0), mask[-deep:].any(axis=0), mask[:, :deep].any(axis=1), mask[:, -deep:].any(axis=1))
     inner = np.count_nonzero(mask[deep:-deep, deep:-deep])

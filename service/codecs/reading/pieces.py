@@ -38,15 +38,28 @@ class Pieces:
     def width(self) -> IntArray:
         return self.right - self.left
 
+    def box(self, keep: Mask) -> tuple[int, int, int, int]:
+        """Top, bottom, left and right of the pieces to keep (n,), of which there is one."""
+        top, left = self.top[keep].min(), self.left[keep].min()
+        return int(top), int(self.bottom[keep].max()), int(left), int(self.right[keep].max())
+
     def mask(self, keep: Mask) -> Mask:
         """(h, w), true on the pieces to keep (n,)."""
         height, width = self._shape
+        return self.cut(keep, (0, height, 0, width))
+
+    def cut(self, keep: Mask, box: tuple[int, int, int, int]) -> Mask:
+        """The part of their mask within a box that holds them."""
+        top, bottom, left, right = box
         kept = keep[self._piece]
-        change = np.zeros(height * (width + 1) + 1, np.int8)
-        change[self._first[kept]] = 1
-        change[self._first[kept] + self._length[kept]] = -1
+        row, column = np.divmod(self._first[kept], self._shape[1] + 1)
+        stride = right - left + 1
+        first = (row - top) * stride + (column - left)
+        change = np.zeros((bottom - top) * stride + 1, np.int8)
+        change[first] = 1
+        change[first + self._length[kept]] = -1
         inside: Mask = np.cumsum(change[:-1], dtype=np.int8).view(np.bool_)
-        return inside.reshape(height, width + 1)[:, :width]
+        return inside.reshape(bottom - top, stride)[:, :-1]
 
 
 def find(mask: Mask, *, diagonal: bool = True) -> Pieces:

@@ -44,13 +44,12 @@ def find(plane: FloatArray, levels: Levels) -> Sheet | None:
 def _sheet(plane: FloatArray, mask: Mask) -> Sheet | None:
     height, width = mask.shape
     parts = pieces.find(mask)
-    largest = int(parts.area.argmax())
-    top, bottom = int(parts.top[largest]), int(parts.bottom[largest])
-    left, right = int(parts.left[largest]), int(parts.right[largest])
+    largest = np.arange(len(parts)) == parts.area.argmax()
+    top, bottom, left, right = parts.box(largest)
     cut_sides = (top == 0) + (left == 0) + (bottom == height) + (right == width)
     if bottom - top < _LEAST_SIDE * height or right - left < _LEAST_SIDE * width or cut_sides > _MAX_CUT_SIDES:
         return None
-    whole = pieces.filled(parts.mask(np.arange(len(parts)) == largest)[top:bottom, left:right])
+    whole = pieces.filled(parts.cut(largest, (top, bottom, left, right)))
     rows, columns = max(1, round(_CORNER * len(whole))), max(1, round(_CORNER * len(whole[0])))
     corners = whole[[rows, rows, -1 - rows, -1 - rows], [columns, -1 - columns, columns, -1 - columns]]
     if whole.mean() < _FULL or not corners.all():

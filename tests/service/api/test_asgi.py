@@ -14,7 +14,7 @@ from service.api.backend import Backend
 from service.api.reply import Reply, StreamReply
 from service.api.request import Request
 from service.api.routes import ROUTES, Route
-from service.api.schemas import Query
+from service.api.schemas import ModelQuery
 from service.api.verbs.form import Form, form
 from service.app import create_app
 from service.engine.door import Door
@@ -32,7 +32,7 @@ answered: list[str] = []  # the verbs below whose answer was made
 closed: list[str] = []  # the streams below that were closed
 
 
-def prepare(query: Query, accepted: str, backend: Backend) -> Form:
+def prepare(query: ModelQuery, accepted: str, backend: Backend) -> Form:
     return form(query, accepted, ("text/plain",), backend)
 
 
@@ -70,9 +70,9 @@ def streaming(chunks: AsyncGenerator[bytes, None]) -> Job:
 
 
 VERBS = (
-    Route("POST", "/slow", Query, prepare, slow, lambda latent_dim: {}),
-    Route("GET", "/endless", Query, prepare, endless, lambda latent_dim: {}),
-    Route("GET", "/failing", Query, prepare, failing, lambda latent_dim: {}),
+    Route("POST", "/slow", ModelQuery, prepare, slow, lambda latent_dim: {}),
+    Route("GET", "/endless", ModelQuery, prepare, endless, lambda latent_dim: {}),
+    Route("GET", "/failing", ModelQuery, prepare, failing, lambda latent_dim: {}),
 )
 
 

@@ -14,7 +14,7 @@ from service.api.held import HeldBytes
 from service.api.reply import Reply
 from service.api.request import FREE_BYTES, Body, Request
 from service.api.routes import ROUTES, Route
-from service.api.schemas import Query
+from service.api.schemas import ModelQuery
 from service.api.verbs.form import Form, form
 from service.app import create_app
 from service.engine.job import Job
@@ -80,9 +80,9 @@ class Verb:
 
     def __init__(self) -> None:
         self.may_answer = threading.Event()
-        self.route = Route("POST", "/hold", Query, self._prepare, self._plan, lambda latent_dim: {})
+        self.route = Route("POST", "/hold", ModelQuery, self._prepare, self._plan, lambda latent_dim: {})
 
-    def _prepare(self, query: Query, accepted: str, backend: Backend) -> Form:
+    def _prepare(self, query: ModelQuery, accepted: str, backend: Backend) -> Form:
         return form(query, accepted, ("text/plain",), backend)
 
     def _plan(self, form: Form, request: Request, backend: Backend) -> Job:

@@ -14,7 +14,7 @@ from service.api.backend import Backend
 from service.api.reply import Reply, headers_of
 from service.api.request import Request
 from service.api.routes import ROUTES, Route, Routes, parse
-from service.api.schemas import Query, SampleQuery
+from service.api.schemas import ModelQuery, SampleQuery
 from service.api.verbs.form import Form, form
 from service.app import create_app
 from service.engine.job import Job
@@ -28,7 +28,7 @@ from tests.support.asgi import turns
 from tests.support.wire import Connection
 
 
-class CountQuery(Query):
+class CountQuery(ModelQuery):
     """Of a sixth verb, which counts the bytes of a body."""
 
     unit_bytes: int = 1
