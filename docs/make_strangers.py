@@ -14,23 +14,18 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-import anyio  # noqa: E402
-
 from models import bundle  # noqa: E402
-from service import engine  # noqa: E402
+from service.engine.model import Model  # noqa: E402
 
 
-async def main() -> None:
-    model = engine.Model(
-        bundle.load(Path(sys.argv[1]).resolve()), device="cpu", threads=1, limits=engine.EngineLimits(64, 1 << 20)
-    )
+def main() -> None:
+    model = Model(bundle.load(Path(sys.argv[1]).resolve()), device="cpu", threads=1, max_batch_rows=64)
     print("| picture | `mse` percentile | `elbo` percentile | lowest and highest `elbo` percentile |")
     print("|---|---:|---:|---:|")
     for name, images in strangers().items():
-        found = await model.reconstruct(images.astype(np.float32)[:, None], float("inf"))
+        found = model.reconstruct(images.astype(np.float32)[:, None])
         mse, elbo = (found.percentiles[score] for score in ("mse", "elbo"))
         print(f"| {name} | {np.median(mse):.1f} | {np.median(elbo):.1f} | {elbo.min():.1f} … {elbo.max():.1f} |")
-    model.close()
 
 
 def strangers() -> dict[str, np.ndarray]:
@@ -53,4 +48,4 @@ def strangers() -> dict[str, np.ndarray]:
 
 
 if __name__ == "__main__":
-    anyio.run(main)
+    main()
