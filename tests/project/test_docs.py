@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 
 def run(*arguments: str | Path) -> str:
@@ -26,3 +27,11 @@ def rows(text: str) -> dict[str, list[float]]:
     """The figures of each table row by its name."""
     found = re.findall(r"^\| ([a-z0-9 ]+) \| (\d.*) \|$", text, re.M)
     return {name: [float(figure) for figure in re.findall(r"\d+\.\d", figures)] for name, figures in found}
+
+
+def test_the_figures_of_pictures_are_drawn_at_the_size_shown(tmp_path: Path) -> None:
+    pytest.importorskip("tqdm", reason="drawing needs the packages for development")
+    run("docs/make_pictures.py", tmp_path)
+    for name in ("pictures.png", "read.png"):
+        with Image.open(tmp_path / name) as drawn, Image.open(Path("docs/figures") / name) as shown:
+            assert drawn.size == shown.size
