@@ -77,7 +77,7 @@ def _look_at(shades: Samples, is_ink_dark: bool | None, apart: bool) -> tuple[_L
         shades = np.asarray(Image.fromarray(shades).reduce(factor))  # Pillow weights colours by their alpha
     if shades.ndim == 3 and shades.shape[2] in (2, 4):
         colours = shades[..., 0] if shades.shape[2] == 2 else shades[..., :3]
-        shades = plane.opaque(colours, shades[..., -1] / np.float32(255))
+        shades = plane.opaque(colours, (shades[..., -1] / np.float32(255)).astype(np.float32, copy=False))
     return _look(plane.mixed(shades), is_ink_dark, apart, _DEPTH), factor
 
 
