@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from service.codecs.framing import FloatArray
+from service.codecs.reading.plane import middle
 from service.codecs.reading.window import dilate, erode
 
 _STROKE_SHARE = 0.15  # of the longer side: half the width of the widest stroke that is closed over
@@ -25,7 +26,9 @@ def paper(coarse: FloatArray, is_ink_dark: bool) -> FloatArray:
     """The paper at each cell of a coarse plane (h, w), 0 to 255."""
     shades = coarse.clip(0, 255).astype(np.uint8)
     reach = max(1, round(_STROKE_SHARE * max(shades.shape)))
-    shades = np.pad(shades, reach, "edge")  # so that a shadow's edge runs on beyond the picture's
+    # So that a shadow's edge runs on beyond the picture's.
+    rows, columns = (np.arange(-reach, length + reach).clip(0, length - 1) for length in shades.shape)
+    shades = shades[rows][:, columns]
     shades = erode(dilate(shades, reach), reach) if is_ink_dark else dilate(erode(shades, reach), reach)
     return shades[reach:-reach, reach:-reach].astype(np.float32)
 
@@ -62,8 +65,8 @@ def texture(ink: FloatArray, strongest: float) -> tuple[float, float]:
     paper = some[some < strongest / 2]
     if not len(paper):
         return 0.0, 0.0
-    level = float(np.median(paper))
-    return level, float(np.median(np.abs(paper - np.float32(level)))) / 0.6745
+    level = middle(paper)
+    return level, middle(np.abs(paper - np.float32(level))) / 0.6745
 
 
 def noise(plane: FloatArray) -> float:
@@ -73,7 +76,7 @@ def noise(plane: FloatArray) -> float:
     """
     rows = plane[1:-1:3]
     bend = np.abs(rows[:, :-2:3] + rows[:, 2::3] - 2 * rows[:, 1:-1:3])
-    return float(np.median(bend)) / (0.6745 * math.sqrt(6)) if bend.size else 0.0
+    return middle(bend.ravel()) / (0.6745 * math.sqrt(6)) if bend.size else 0.0
 
 
 def smoothed(plane: FloatArray, deviation: float) -> tuple[FloatArray, float]:

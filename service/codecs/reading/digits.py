@@ -10,6 +10,7 @@ from service.codecs.framing import FloatArray
 from service.codecs.reading import pieces
 from service.codecs.reading.foreign import WHOLE, judge
 from service.codecs.reading.pieces import Pieces
+from service.codecs.reading.plane import middle
 from service.codecs.reading.window import dilate
 from service.errors import InvalidImage
 
@@ -149,7 +150,7 @@ def _mark(ink: FloatArray, parts: Pieces, group: Mask) -> Mark | None:
     rank = int(_OWN_STRENGTH * (len(stroke) - 1))
     full = float(np.partition(stroke, rank)[rank])
     beside = shades[dilate(own, away + 1) & ~dilate(own, away)]
-    if len(beside) and np.median(beside) > FAINT * full:
+    if len(beside) and middle(beside) > FAINT * full:
         return None
     stretched = ((shades / full - FAINT) / (_FULL - FAINT)).clip(0, 1)
     stretched[~dilate(own, 2)] = 0

@@ -12,6 +12,7 @@ _FRAME_COVER, _FRAME_INNER = 0.7, 0.35  # of each side of its box; of its area, 
 _INNER_HEIGHT, _INNER_AREA = 0.2, 0.08  # of a frame's, from which what it holds may be a digit
 _RULE_LENGTH, _RULE_WIDTH = 0.6, 0.08  # of the picture's
 _SCRAP = 0.25  # of the picture's height and width: less, cut by its edge, is no digit
+_SPECK = 0.03  # of the picture's longer side: smaller, it is dust or what is left of a grid
 _SLIVER = 0.02  # of its length squared: as thin, what the edge cuts is a shadow's border
 
 Mask = npt.NDArray[np.bool_]
@@ -36,7 +37,8 @@ def judge(parts: Pieces, shape: tuple[int, ...], apart: bool) -> tuple[Mask, int
     foreign = cut | rule | frame
     high, wide = int(parts.height[main]), int(parts.width[main])
     is_scrap = (high < _SCRAP * height and wide < _SCRAP * width) or parts.area[main] < _SLIVER * max(high, wide) ** 2
-    foreign[main] = bool(cut[main] and is_scrap)
+    is_speck = max(high, wide) < _SPECK * max(height, width)
+    foreign[main] = bool((cut[main] and is_scrap) or is_speck)
     return foreign, main
 
 

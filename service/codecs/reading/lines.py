@@ -26,11 +26,12 @@ def without(ink: FloatArray, faintest: float) -> FloatArray:
     mask = ink > faintest
     if min(ink.shape) < _LEAST_SIDE:
         return ink
+    left = ink
     if mask[:, :_EDGE].any() and mask[:, -_EDGE:].any():
-        ink = _without_rows(ink, faintest)
+        left = _without_rows(ink, faintest)
     if mask[:_EDGE].any() and mask[-_EDGE:].any():
-        ink = _without_rows(ink.T, faintest).T
-    return ink
+        left = np.minimum(left, _without_rows(ink.T, faintest).T)
+    return left
 
 
 def _without_rows(ink: FloatArray, faintest: float) -> FloatArray:

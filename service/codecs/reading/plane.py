@@ -31,9 +31,14 @@ class Levels(NamedTuple):
         return self.paper - self.dark >= self.light - self.paper
 
 
+def middle(values: npt.NDArray[Any]) -> float:
+    """The upper median of (n,), n ≥ 1, in half the time of the median of few values."""
+    half = len(values) // 2
+    return float(np.partition(values, half)[half])
+
+
 def levels(plane: FloatArray) -> Levels:
-    paper = float(np.median(_rim(plane)))
-    return Levels(paper, float(plane.min()), float(plane.max()))
+    return Levels(middle(_rim(plane)), float(plane.min()), float(plane.max()))
 
 
 def opaque(samples: Samples, alpha: FloatArray) -> Samples:

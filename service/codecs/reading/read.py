@@ -60,7 +60,8 @@ def read(
     """
     shades = (samples >> 8).astype(np.uint8) if samples.dtype == np.uint16 else samples
     if alpha is not None:
-        shades = plane.opaque(shades, alpha)
+        opacity = np.rint(alpha * 255).astype(np.uint8)
+        shades = np.dstack((shades, opacity))
     found, factor = _look_at(shades, is_ink_dark, apart)
     top = left = 0
     if len(found.marks) == 1 and not apart and factor > 1:
@@ -69,11 +70,14 @@ def read(
 
 
 def _look_at(shades: Samples, is_ink_dark: bool | None, apart: bool) -> tuple[_Look, int]:
-    """What is found on a picture, and pixels of its side to one of the plane's."""
+    """What is found on a picture, (h, w) or (h, w, channels), and pixels of its side to one of the plane's."""
     height, width = shades.shape[:2]
     factor = max(1, round(math.sqrt(height * width / (MANY_PIXELS if apart else ONE_PIXELS))))
     if factor > 1:
-        shades = np.asarray(Image.fromarray(shades).reduce(factor))
+        shades = np.asarray(Image.fromarray(shades).reduce(factor))  # Pillow weights colours by their alpha
+    if shades.ndim == 3 and shades.shape[2] in (2, 4):
+        colours = shades[..., 0] if shades.shape[2] == 2 else shades[..., :3]
+        shades = plane.opaque(colours, (shades[..., -1] / np.float32(255)).astype(np.float32, copy=False))
     return _look(plane.mixed(shades), is_ink_dark, apart, _DEPTH), factor
 
 

@@ -13,7 +13,7 @@ from service.codecs.reading.window import erode
 _LEAST_STEP = 20  # of 255, between sheet and table
 _LEAST_CELLS = 16  # on a smaller plane a corner is not to be told from a curve
 _STANDS_OUT = 0.6  # of the largest difference there is: more than half, so that a shadow's edge is none
-_LEAST_SHARE = 0.12  # of the picture
+_LEAST_SHARE = 0.2  # of the picture; a digit's strokes cover a seventh
 _LEAST_SIDE = 0.3  # of the picture's
 _FULL = 0.8  # of its box: a square turned by 7° fills so much, a round digit less
 _CORNER = 0.12  # of its box: so far within each corner a turned rectangle is there, and an ellipse is not
