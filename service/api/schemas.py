@@ -1,9 +1,10 @@
 """What goes over the wire as JSON and in query strings: checked on the way in, documented on the way out."""
 
 import functools
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from service.engine.noise import MAX_SEED
 
@@ -60,11 +61,12 @@ class ReadingQuery(Query):
     )
     split: bool = Field(False, description="A row for each digit of a picture, in reading order; with fit=auto.")
 
-    @model_validator(mode="after")
-    def _splits_what_it_finds(self) -> Self:
-        if self.split and self.fit != "auto":
-            raise ValueError("split needs fit=auto")
-        return self
+    @field_validator("split")
+    @classmethod
+    def _splits_what_is_found(cls, split: bool, info: ValidationInfo) -> bool:
+        if split and info.data.get("fit") != "auto":
+            raise PydanticCustomError("needs_auto", "needs fit=auto")
+        return split
 
 
 class ImageInputQuery(ReadingQuery, ModelQuery):

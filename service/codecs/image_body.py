@@ -29,7 +29,7 @@ _QUICK_BYTES = 64 << 10  # of JSON that is parsed, or of files whose headers are
 _UNKNOWN_S = 30e-3  # the least cost of a body that is longer, whose pictures are not measured yet
 _ROW_BYTES = 512  # a digit's PNG as base64
 _ROW_S, _BYTE_S, _PIXEL_S = 60e-6, 2e-9, 15e-9  # of reading a picture, a byte of a body, a pixel before it is scaled
-_FINDING_S = 3e-3  # of finding the digits on a picture
+_FINDING_S, _SPLITTING_S = 3e-3, 15e-3  # of finding the digit on a picture, or all digits
 _SPLIT_ROWS = 4  # digits on a picture that may hold several
 _UNASKED = np.zeros(0, np.bool_)
 
@@ -202,7 +202,9 @@ def _is_single(pixel: Any) -> bool:
 def _picture_s(row: Any, options: ImageOptions) -> float:
     """What a picture costs, in seconds; 0 for numbers. One beyond the limits is refused undecoded."""
     decoding_s = formats.decoding_s(row, options.limits) if isinstance(row, bytes) else 0.0
-    return decoding_s + _FINDING_S if decoding_s and options.fit == "auto" else decoding_s
+    if not decoding_s or options.fit != "auto":
+        return decoding_s
+    return decoding_s + (_SPLITTING_S if options.split else _FINDING_S)
 
 
 def _decoded(row: Any) -> Any:
