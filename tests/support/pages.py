@@ -1,5 +1,6 @@
 """Digits drawn with a pen of any width, and the pages that they stand on."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +12,7 @@ from service.codecs.framing import FloatArray, frame
 Ink = FloatArray  # (h, w) in [0, 1]
 Line = list[tuple[float, float]]  # points as (right, down), in parts of the digit's height
 
-_FINER = 4  # drawn so many times larger, for soft edges
+_FINER, _FINE_SIDE = 4, 2000  # drawn so many times larger, for soft edges; pixels of a page where none are seen
 _USUAL_PEN = 0.12  # of the height: as thick as MNIST's
 
 
@@ -58,15 +59,16 @@ def drawn(
     points = np.array([point for line in lines for point in line])
     middle = (points.min(axis=0) + points.max(axis=0)) / 2
     down, right = centre or (size[0] / 2, size[1] / 2)
-    canvas = Image.new("L", (size[1] * _FINER, size[0] * _FINER))
+    finer = min(_FINER, 1 + _FINE_SIDE // max(size))
+    canvas = Image.new("L", (size[1] * finer, size[0] * finer))
     brush = ImageDraw.Draw(canvas)
-    reach = pen * _FINER / 2
+    reach = pen * finer / 2
     for line in lines:
-        places = (((np.array(line) - middle) * (height - pen) + (right, down)) * _FINER).tolist()
+        places = (((np.array(line) - middle) * (height - pen) + (right, down)) * finer).tolist()
         brush.line([tuple(place) for place in places], 255, max(1, round(2 * reach)))
         for x, y in places:
             brush.ellipse((x - reach, y - reach, x + reach, y + reach), 255)
-    return np.asarray(canvas.reduce(_FINER), np.float32) / np.float32(255)
+    return np.asarray(canvas.reduce(finer), np.float32) / np.float32(255)
 
 
 def row(digits: str, *, height: int = 60, gap: int = 14, margin: int = 30) -> Ink:
@@ -94,7 +96,7 @@ def box(ink: Ink) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1] - columns[0] + 1), int(rows[-1] - rows[0] + 1)
 
 
-def is_round(found: tuple[int, int, int, int], ink: Ink) -> bool:
+def is_round(found: Sequence[int], ink: Ink) -> bool:
     """Whether the sides of a box lie where the ink ends, give or take a soft edge."""
     left, top, width, height = box(ink)
     near = max(2, 0.06 * max(width, height))
