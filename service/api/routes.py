@@ -97,14 +97,15 @@ class Routes:
             if request.body.refusal:
                 parse(route.query, query_string)
                 raise request.body.refusal
-            form = self._form_of(route, query_string, accepted)
+            is_short = len(query_string) + len(accepted) <= _CACHED_BYTES
+            form = (self._form_cached if is_short else self._form)(route, query_string, accepted)
             header = request.headers.get(b"content-type", b"")
             if route.takes_forms and content_type.media_type(header) == content_type.FORM:
                 max_files = self._backend.limits.limits.max_request_rows
                 request.body.files, fields = multipart.parse(bytes(request.body.content), header, max_files)
                 request.body.content = b""
                 if fields:
-                    form = self._form_of(route, _with_fields(query_string, fields), accepted)
+                    form = self._form(route, _with_fields(query_string, fields), accepted)
             job = route.plan(form, request, self._backend)
             self._backend.door.submit(job, done)
             return job
@@ -122,10 +123,6 @@ class Routes:
             return problems.reply(error, request_id)
         _logger.error("request %s failed", request_id, exc_info=error)
         return problems.bug(request_id)
-
-    def _form_of(self, route: Route, query_string: bytes, accepted: bytes) -> Form:
-        is_short = len(query_string) + len(accepted) <= _CACHED_BYTES
-        return (self._form_cached if is_short else self._form)(route, query_string, accepted)
 
     def _form(self, route: Route, query_string: bytes, accepted: bytes) -> Form:
         return route.prepare(parse(route.query, query_string), accepted.decode("latin-1"), self._backend)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from service.codecs import npy, rows
 from service.codecs.framing import SIDE
-from service.codecs.ink import unit
+from service.codecs.ink import masks_in_full_scale, unit
 from service.errors import InvalidInput
 
 PIXELS: Final = SIDE * SIDE
@@ -61,12 +61,12 @@ def pixels(values: AnyArray) -> AnyArray:
     values: (n, 28, 28), n ≥ 1.
     """
     if values.dtype == np.uint8:
-        return _masks_in_full_scale(values)
+        return masks_in_full_scale(values)
     if values.dtype == np.bool_:
         values = values.view(np.uint8)  # a byte may hold more than a bool
     elif values.dtype.kind in "iu":
         if values.min() >= 0 and values.max() <= 255:
-            return _masks_in_full_scale(values.astype(np.uint8))
+            return masks_in_full_scale(values.astype(np.uint8))
         if values.dtype.kind == "u" and values.itemsize == 2:
             return unit(values)
         raise InvalidInput("Whole numbers must lie in 0…255, or in 0…65535 as uint16.", "out_of_range")
@@ -93,12 +93,6 @@ def wider_type(body: bytes) -> str | None:
         if top <= 255 and np.count_nonzero(np.bincount(found.astype(np.uint8))[1:]) >= _WHOLE_VALUES:
             return "wider whole numbers"
     return None
-
-
-def _masks_in_full_scale(samples: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """samples: (n, 28, 28)."""
-    tops = samples.max(axis=(1, 2), keepdims=True)  # (n, 1, 1)
-    return np.where(tops == 1, np.uint8(255), np.uint8(1)) * samples if (tops == 1).any() else samples
 
 
 def _images(values: AnyArray, max_rows: int) -> AnyArray:

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from service.codecs.files import masks, png
+from service.codecs.files import png
 from service.codecs.files.header import ImageLimits
 from service.codecs.framing import SIDE
+from service.codecs.ink import masks_in_full_scale
 
 MAX_BYTES = 1024  # not compressed at all such a file has 900; so few inflate to a megabyte at most
 HEAD = png.grey_head(SIDE, SIDE)
@@ -32,7 +33,7 @@ def read(files: Sequence[bytes], limits: ImageLimits) -> tuple[list[int], npt.ND
         return [], np.empty((0, SIDE, SIDE), np.uint8)
     max_bytes = min(MAX_BYTES, limits.max_bytes)
     found = {i: rows for i, file in enumerate(files) if len(file) <= max_bytes and (rows := _inflated(file))}
-    return list(found), _without_filters(list(found.values()))
+    return list(found), masks_in_full_scale(_without_filters(list(found.values())))
 
 
 def _inflated(file: bytes) -> bytes | None:
@@ -73,5 +74,4 @@ def _decoded(inflated: bytes, height: int) -> npt.NDArray[np.uint8]:
     length = len(inflated)
     block = b"\x78\x01\x01" + length.to_bytes(2, "little") + (length ^ 0xFFFF).to_bytes(2, "little")
     stream = b"".join((block, inflated, zlib.adler32(inflated).to_bytes(4)))
-    samples = Image.frombytes("L", (SIDE, height), stream, "zip", "L").tobytes()
-    return np.frombuffer(masks.samples_in_full_scale(samples, (SIDE + 1) * SIDE), np.uint8)
+    return np.frombuffer(Image.frombytes("L", (SIDE, height), stream, "zip", "L").tobytes(), np.uint8)

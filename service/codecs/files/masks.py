@@ -8,19 +8,6 @@ _MODES = ("L", "P", "RGB", "LA", "RGBA")
 _FULL_SCALE = [0, 255, *[0] * 254]
 
 
-def samples_in_full_scale(samples: bytes, size: int) -> bytes:
-    """8-bit samples, `size` of each picture; those of masks with 255 for each 1.
-
-    Most digits have no sample of 1, and are told from masks by that in nanoseconds.
-    """
-    if 1 not in samples:
-        return samples
-    pictures = (samples[start : start + size] for start in range(0, len(samples), size))
-    return b"".join(
-        picture if picture.translate(None, b"\0\1") else picture.translate(bytes(_FULL_SCALE)) for picture in pictures
-    )
-
-
 def in_full_scale(image: Image.Image) -> Image.Image:
     """The image; a mask with 255 for each 1. An alpha of 255 throughout is dropped from it, any other is no mask's."""
     if image.mode not in _MODES or max(_first_colour(image)) > 1:  # nearly always enough
