@@ -60,12 +60,12 @@ def on(paper: Any, colour: Any, *, is_ink_dark: bool = True) -> Callable[[str], 
 
 def ruled(digit: str) -> Written:
     ink = usual(digit)
-    return Written(page(ink, np.where(ROWS % 36 < 2, 170, 245), 30), ink)
+    return Written(page(ink, np.where(ROWS % 36 < 2, 120, 245), 30), ink)
 
 
 def squared(digit: str) -> Written:
     ink = usual(digit)
-    return Written(page(ink, np.where((ROWS % 30 < 2) | (COLUMNS % 30 < 2), 180, 245), 30), ink)
+    return Written(page(ink, np.where((ROWS % 30 < 2) | (COLUMNS % 30 < 2), 120, 245), 30), ink)
 
 
 def framed(digit: str) -> Written:
