@@ -15,7 +15,7 @@ from service.codecs.reading.window import dilate
 from service.errors import InvalidImage
 
 _STRONGEST_SHARE = 2000  # a pixel in so many is ink at its strongest
-_STEP = 3  # every third row and column tells the strongest
+_STEPS = (7, 11)  # every seventh pixel tells the strongest, in all columns: where 7 divides the width, the eleventh
 _INK = 0.45  # of the strongest: what belongs to a stroke
 _OWN_STRENGTH = 0.9  # quantile of a digit's own ink that becomes full ink
 FAINT, _FULL = 0.25, 0.75  # of that: below is paper, above is ink
@@ -25,6 +25,7 @@ _WEAKER = 0.7
 _SPECK = 0.03  # of the main piece's area
 _SMALL_WHOLE = 0.35  # where it stands apart
 _AWAY, _AWAY_SHARE = 3, 0.04  # pixels, of the digit's longer side: so far from its ink there is paper
+_ABOVE = 0.5  # of the narrower one's width: with less in common, pieces are beside each other
 _PART_GAP, _BROKEN_GAP = 0.3, 0.06  # of the digit's longer side: a bar over a 5; a stroke that is interrupted
 
 MAX_DIGITS = 64  # on one picture
@@ -73,7 +74,7 @@ def find(ink: FloatArray, floor: float, *, apart: bool) -> tuple[list[Mark], int
 
 
 def strongest(ink: FloatArray) -> float:
-    some = ink[::_STEP, ::_STEP].ravel()
+    some = np.ascontiguousarray(ink).ravel()[:: next((step for step in _STEPS if ink.shape[1] % step), 1)]
     rank = max(2, len(some) // _STRONGEST_SHARE)
     return float(np.partition(some, -rank)[-rank]) if len(some) > rank else float(ink.max())
 
@@ -104,8 +105,8 @@ def _belongs(parts: Pieces, group: Mask, i: int, gap: int, is_whole: bool, may_s
     """Whether piece i is a part of a digit that it is so near to."""
     if may_stand_apart:
         _, _, left, right = parts.box(group)
-        is_beside = parts.left[i] >= right or parts.right[i] <= left
-        if is_whole or is_beside:
+        shared = min(int(parts.right[i]), right) - max(int(parts.left[i]), left)
+        if shared < _ABOVE * min(int(parts.width[i]), right - left):
             return False
     return gap <= (_BROKEN_GAP if is_whole else _PART_GAP) * _side(parts, group)
 

@@ -3,13 +3,12 @@
 import numpy as np
 import numpy.typing as npt
 
-from service.codecs.reading.pieces import Pieces
+from service.codecs.reading.pieces import Pieces, filled
 
 WHOLE = 0.5  # of the main piece's height: as high, a piece is a digit and no part of one
 _EDGE_WEIGHT, _FRAME_WEIGHT, _RULE_WEIGHT = 0.15, 0.001, 0.02  # of a piece's area, for the choice of the main one
-_FRAME_SIDE, _FRAME_FILL = 0.55, 0.3  # of the picture's; of its box
-_FRAME_COVER, _FRAME_INNER = 0.7, 0.35  # of each side of its box; of its area, within them
-_INNER_HEIGHT, _INNER_AREA = 0.2, 0.08  # of a frame's, from which what it holds may be a digit
+_FRAME_FILL = 0.3  # of its box
+_INNER_HEIGHT, _INNER_AREA = 0.12, 0.02  # of a frame's, from which what it holds may be a digit: in 5 cells or so
 _RULE_LENGTH, _RULE_WIDTH = 0.6, 0.08  # of the picture's
 _SCRAP = 0.25  # of the picture's height and width: less, cut by its edge, is no digit
 _SPECK = 0.03  # of the picture's longer side: smaller, it is dust or what is left of a grid
@@ -26,9 +25,8 @@ def judge(parts: Pieces, shape: tuple[int, ...], apart: bool) -> tuple[Mask, int
     rule |= (parts.height > _RULE_LENGTH * height) & (parts.width < _RULE_WIDTH * width) & cut
     rule &= len(parts) > 1
     frame = np.zeros(len(parts), np.bool_)
-    large = (parts.height > _FRAME_SIDE * height) & (parts.width > _FRAME_SIDE * width)
-    for i in map(int, np.flatnonzero(large & (parts.area < _FRAME_FILL * parts.height * parts.width))):
-        frame[i] = _surrounds(parts, i) and _is_outline(parts, i)
+    for i in map(int, np.flatnonzero(parts.area < _FRAME_FILL * parts.height * parts.width)):
+        frame[i] = _encloses(parts, i)
     weight = np.where(cut, _EDGE_WEIGHT, 1) * np.where(frame, _FRAME_WEIGHT, 1) * np.where(rule, _RULE_WEIGHT, 1)
     main = int((parts.area * weight).argmax())
     if apart:  # a number that fills its picture: what is as large as the main digit is one too, cut or not
@@ -42,21 +40,16 @@ def judge(parts: Pieces, shape: tuple[int, ...], apart: bool) -> tuple[Mask, int
     return foreign, main
 
 
-def _surrounds(parts: Pieces, i: int) -> bool:
-    """Whether something large enough for a digit lies within the box of piece i."""
+def _encloses(parts: Pieces, i: int) -> bool:
+    """Whether something large enough for a digit lies within a line that piece i draws round it."""
     inner = (parts.top > parts.top[i]) & (parts.bottom < parts.bottom[i])
     inner &= (parts.left > parts.left[i]) & (parts.right < parts.right[i])
-    return bool(
-        (inner & (parts.height > _INNER_HEIGHT * parts.height[i]) & (parts.area > _INNER_AREA * parts.area[i])).any()
-    )
-
-
-def _is_outline(parts: Pieces, i: int) -> bool:
-    """Whether piece i lies along its box."""
+    inner &= (parts.height > _INNER_HEIGHT * parts.height[i]) & (parts.area > _INNER_AREA * parts.area[i])
+    if not inner.any():
+        return False
     alone = np.arange(len(parts)) == i
-    mask = parts.cut(alone, parts.box(alone))
-    deep = max(2, int(0.06 * min(mask.shape)))
-    sides = (mask[:deep].any(axis=0), mask[-deep:].any(axis=0), mask[:, :deep].any(axis=1), mask[:, -deep:].any(axis=1))
-    inner = np.count_nonzero(mask[deep:-deep, deep:-deep])
-    is_hollow = inner < _FRAME_INNER * int(parts.area[i])
-    return bool(is_hollow) and min(float(side.mean()) for side in sides) > _FRAME_COVER
+    top, bottom, left, right = parts.box(alone)
+    within = filled(parts.cut(alone, (top, bottom, left, right)))
+    rows = (parts.top[inner] + parts.bottom[inner]) // 2 - top
+    columns = (parts.left[inner] + parts.right[inner]) // 2 - left
+    return bool(within[rows, columns].any())

@@ -16,7 +16,7 @@ from service.codecs.reading.plane import Levels
 ONE_PIXELS, MANY_PIXELS = 160 * 160, 640 * 640  # that a picture is reduced to, for one digit and for several
 _COARSE_SIDE = 80  # pixels of the shorter side that tell sheet and paper
 _FLOOR = 0.08  # contrast of the faintest ink: a hard pencil has 0.2
-_SURE, _SURE_AT_MOST = 6, 0.3  # standard deviations of the paper's texture that ink must have; contrast that is enough
+_SURE, _SURE_AT_MOST = 8, 0.3  # standard deviations of the paper's texture that ink must have; contrast that is enough
 _SEEN = 3  # that a line must have
 _CLEARLY = 2.5  # times as far
 _LEAST_RANGE = 4  # of 255: a picture with less shows nothing

@@ -17,6 +17,9 @@ _LEAST_SHARE = 0.2  # of the picture; a digit's strokes cover a seventh
 _LEAST_SIDE = 0.3  # of the picture's
 _FULL = 0.8  # of its box: a square turned by 7° fills so much, a round digit less
 _CORNER = 0.12  # of its box: so far within each corner a turned rectangle is there, and an ellipse is not
+_ROUND, _STRETCHED = 0.74, 1.5  # of its box, which an ellipse fills to 0.785; its longer side by the shorter
+_WRITTEN = 0.3  # of its longer side: what is written on it
+_STROKES, _BAR = 0.6, 3  # of their box, which strokes do not fill, except that of a 1, which is so many times as high
 _MAX_CUT_SIDES = 2  # a scan shows the lid on two sides; what the picture cuts on more is no sheet
 
 Mask = npt.NDArray[np.bool_]
@@ -50,9 +53,7 @@ def _sheet(plane: FloatArray, mask: Mask) -> Sheet | None:
     if bottom - top < _LEAST_SIDE * height or right - left < _LEAST_SIDE * width or cut_sides > _MAX_CUT_SIDES:
         return None
     whole = pieces.filled(parts.cut(largest, (top, bottom, left, right)))
-    rows, columns = max(1, round(_CORNER * len(whole))), max(1, round(_CORNER * len(whole[0])))
-    corners = whole[[rows, rows, -1 - rows, -1 - rows], [columns, -1 - columns, columns, -1 - columns]]
-    if whole.mean() < _FULL or not corners.all():
+    if not _is_rectangle(whole) and not _is_disc(whole, mask[top:bottom, left:right]):
         return None
     inside = np.zeros_like(mask)
     inside[top:bottom, left:right] = whole
@@ -60,3 +61,24 @@ def _sheet(plane: FloatArray, mask: Mask) -> Sheet | None:
     if not inside.any():
         return None
     return Sheet(inside, float(np.median(plane[inside])))
+
+
+def _is_rectangle(whole: Mask) -> bool:
+    """Turned a little, at most. whole: (h, w), cut to it, without holes."""
+    rows, columns = max(1, round(_CORNER * len(whole))), max(1, round(_CORNER * len(whole[0])))
+    corners = whole[[rows, rows, -1 - rows, -1 - rows], [columns, -1 - columns, columns, -1 - columns]]
+    return bool(whole.mean() >= _FULL and corners.all())
+
+
+def _is_disc(whole: Mask, shade: Mask) -> bool:
+    """Round, and written on: what is not of its shade are strokes. A thick 0 is round too, but so is its hole."""
+    height, width = whole.shape
+    if whole.mean() < _ROUND or max(height, width) > _STRETCHED * min(height, width):
+        return False
+    holes = pieces.find(whole & ~shade)
+    if not len(holes):
+        return False
+    largest = int(holes.area.argmax())
+    high, wide = int(holes.height[largest]), int(holes.width[largest])
+    is_written = max(high, wide) > _WRITTEN * max(height, width)
+    return is_written and (holes.area[largest] < _STROKES * high * wide or max(high, wide) > _BAR * min(high, wide))

@@ -38,6 +38,20 @@ def test_digits_that_stand_unevenly_make_one_line() -> None:
     assert in_order(read(page(np.concatenate(shapes, axis=1)), apart=True), "3725")
 
 
+@pytest.mark.parametrize("gap", [0, 14])
+def test_a_box_round_each_digit_is_none_of_them(gap: int) -> None:
+    """Cells that share their walls, as in a table, or stand apart, as in a form."""
+    cells = []
+    for digit in "4071":
+        cell = drawn(digit, (100, 80), height=60)
+        cell[[3, 4, -5, -4], 3:-3] = cell[3:-3, [3, 4, -5, -4]] = 1
+        if not gap:
+            cell = cell[:, 3:-3]
+        cells.append(np.pad(cell, ((20, 20), (0, gap))))
+    row = np.pad(np.concatenate(cells, axis=1), ((0, 0), (20, 20)))
+    assert in_order(read(page(row), apart=True), "4071")
+
+
 def test_boxes_of_a_number_lie_round_its_digits() -> None:
     shapes = [drawn(digit, (200, 90), height=120) for digit in "260"]
     found = read(page(np.concatenate(shapes, axis=1)), apart=True)

@@ -132,6 +132,25 @@ def fineliner(digit: str) -> Written:
     return Written(page(ink), ink)
 
 
+def small(digit: str) -> Ink:
+    return drawn(digit, SIZE, height=130, pen=14)
+
+
+def circled(digit: str) -> Written:
+    distance = np.hypot(ROWS - 150, COLUMNS - 150)
+    return Written(page(np.maximum(small(digit), (np.abs(distance - 115) < 3).astype(np.float32))), small(digit))
+
+
+def round_card(digit: str) -> Written:
+    is_card = np.hypot(ROWS - 150, COLUMNS - 150) < 125
+    return Written(page(small(digit), np.where(is_card, 240, 60), 20), small(digit))
+
+
+def white_in_a_disc(digit: str) -> Written:
+    is_disc = np.hypot(ROWS - 150, COLUMNS - 150) < 125
+    return Written(page(small(digit), np.where(is_disc, 60, 250), 250), small(digit), is_ink_dark=False)
+
+
 def sixteen_bits(digit: str) -> Written:
     ink = usual(digit)
     return Written((65535 - ink * 60000).astype(np.uint16), ink)
@@ -163,6 +182,9 @@ KINDS: Final[dict[str, Callable[[str], Written]]] = {
     "cut things at the edge": cut_things_at_the_edge,
     "near the edge": near_the_edge,
     "a fineliner": fineliner,
+    "a circle": circled,
+    "a round card": round_card,
+    "white in a dark disc": white_in_a_disc,
 }
 
 
@@ -193,7 +215,12 @@ def test_every_size_of_page_and_pen_is_read_as_it_is_drawn(
 
 @pytest.mark.parametrize(
     ("digit", "apart"),
-    [("5 with its bar apart", False), ("5 with its bar apart", True), ("0 in two halves", False)],
+    [
+        ("5 with its bar apart", False),
+        ("5 with its bar apart", True),
+        ("0 in two halves", False),
+        ("1 in two halves", True),
+    ],
 )
 def test_parts_of_one_digit_stay_together(digit: str, apart: bool) -> None:
     ink = drawn(digit, SIZE, height=200, pen=16)
@@ -201,6 +228,15 @@ def test_parts_of_one_digit_stay_together(digit: str, apart: bool) -> None:
     found = read(page(ink), apart=apart)
     assert found.number == 1
     assert likeness(only(found), pages.as_in_mnist(digit)) > 0.8
+    assert is_round(found.digits[0].box, ink)
+
+
+@pytest.mark.parametrize("column", range(100, 114))
+def test_a_hairline_is_seen_in_whatever_column_it_stands(column: int) -> None:
+    ink = np.zeros((140, 140), np.float32)
+    ink[20:120, column] = 1
+    found = read(page(ink))
+    assert likeness(only(found), pages.as_in_mnist("1")) > 0.8
     assert is_round(found.digits[0].box, ink)
 
 
