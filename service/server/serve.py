@@ -40,7 +40,7 @@ def serve(
     no model hangs. metrics_dir: of the metrics that workers share.
     """
     try:
-        for number in _STOP_SIGNALS:  # uvicorn raises them again once it has shut down
+        for number in _STOP_SIGNALS:
             signal.signal(number, _stopped)
         memory.use_one_arena()
         metrics = Metrics(metrics_dir)
@@ -64,6 +64,10 @@ def serve(
         gc.set_threshold(_COLLECTED_AT)
         gc.enable()
         sys.setswitchinterval(_SWITCH_S)
+        # From here on a signal must not break in: the event loop may be about to begin. uvicorn raises it once more
+        # when it has shut down, to no effect.
+        for number in _STOP_SIGNALS:
+            signal.signal(number, server.handle_exit)
         ready(", ".join(model.name for model in registry.models))
         server.run(sockets=[listener])
         return 0 if server.started else 3
