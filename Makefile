@@ -23,7 +23,7 @@ help: ## list the targets
 serve: $(SERVICE)/.done ## serve the committed models on http://127.0.0.1:8000
 	@$(SERVICE)/bin/python -m service
 
-test: $(TEST)/.done ## run the tests that need no torch, in two minutes
+test: $(TEST)/.done ## run the tests that need no torch, in three minutes
 	@$(TEST)/bin/python -m pytest -n 2 $(NEEDS_DEV)
 
 test-all: $(DEV)/.done ## run all tests, with coverage

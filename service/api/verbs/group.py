@@ -1,15 +1,21 @@
 """A group of jobs of one verb: what all need is done once, in arrays; each gets its own rows, or its own error."""
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from service.api.backend import Backend
 from service.api.reply import Reply
+from service.api.request import Request
 from service.api.verbs.form import Form, fact_headers
 from service.codecs import image_body, outputs
+from service.codecs.image_body import ImageBody
 from service.codecs.outputs import Answer
+from service.engine.job import Answer as JobAnswer
+from service.engine.job import Job
 from service.errors import ServiceError
 
 AnyArray = npt.NDArray[Any]
@@ -51,6 +57,21 @@ def answer(
     for i, reply in zip(good, replies([items[i] for i in good], counts, found), strict=True):
         results[i] = reply
     return results
+
+
+def image_job(
+    answer: JobAnswer, form: Form, request: Request, backend: Backend, facts: Mapping[str, Any] = MappingProxyType({})
+) -> Job:
+    """Of a body that holds images. Raises UnsupportedMediaType, MalformedBody, InvalidInput, TooManyRows."""
+    body = ImageBody(bytes(request.body.content), request.headers, form.reading, request.body.files)
+    return Job(
+        answer,
+        form.key,
+        Item(form, body, facts),
+        rows=body.rows,
+        cost_s=body.cost_s + body.rows * form.row_s,
+        timeout_s=backend.limits.timeout_s,
+    )
 
 
 def found_on(items: Sequence[Item]) -> dict[str, Rows]:

@@ -11,9 +11,9 @@ from service.api.request import Request
 from service.api.schemas import ReadQuery
 from service.api.verbs import group
 from service.api.verbs.form import Form, reading, render_options
-from service.api.verbs.group import Found, Item, found_on
+from service.api.verbs.group import Found, Item, found_on, image_job
 from service.codecs import accept, outputs
-from service.codecs.image_body import ImageBody, read_images
+from service.codecs.image_body import read_images
 from service.engine.job import Job
 
 
@@ -35,9 +35,7 @@ def prepare(query: ReadQuery, accepted: str, backend: Backend) -> Form:
 
 def plan(form: Form, request: Request, backend: Backend) -> Job:
     """Raises UnsupportedMediaType, MalformedBody, InvalidInput, TooManyRows."""
-    body = ImageBody(bytes(request.body.content), request.headers, form.reading, request.body.files)
-    cost_s = body.cost_s + body.rows * form.row_s
-    return Job(answer, form.key, Item(form, body), rows=body.rows, cost_s=cost_s, timeout_s=backend.limits.timeout_s)
+    return image_job(answer, form, request, backend)
 
 
 def _run(images: npt.NDArray[np.float32], items: Sequence[Item], counts: Sequence[int]) -> Found:

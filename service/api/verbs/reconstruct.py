@@ -12,9 +12,9 @@ from service.api.request import Request
 from service.api.schemas import ReconstructQuery
 from service.api.verbs import group
 from service.api.verbs.form import Form, form, reading
-from service.api.verbs.group import Found, Item, found_on
+from service.api.verbs.group import Found, Item, found_on, image_job
 from service.codecs import outputs
-from service.codecs.image_body import ImageBody, read_images
+from service.codecs.image_body import read_images
 from service.engine import noise
 from service.engine.job import Job
 from service.errors import InvalidParameter
@@ -37,12 +37,8 @@ def prepare(query: ReconstructQuery, accepted: str, backend: Backend) -> Form:
 
 def plan(form: Form, request: Request, backend: Backend) -> Job:
     """Raises UnsupportedMediaType, MalformedBody, InvalidInput, TooManyRows."""
-    body = ImageBody(bytes(request.body.content), request.headers, form.reading, request.body.files)
     facts = {"seed": noise.seed(form.query.seed)} if form.query.draw else {}
-    cost_s = body.cost_s + body.rows * form.row_s
-    return Job(
-        answer, form.key, Item(form, body, facts), rows=body.rows, cost_s=cost_s, timeout_s=backend.limits.timeout_s
-    )
+    return image_job(answer, form, request, backend, facts)
 
 
 def _run(images: npt.NDArray[np.float32], items: Sequence[Item], counts: Sequence[int]) -> Found:
